@@ -1,0 +1,45 @@
+"""What the machine has: device and host memory, in bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psutil
+import torch
+
+
+@dataclass(frozen=True)
+class Memory:
+    """`device` is 'cpu' or 'cuda:N'; its bytes are None on a machine without one. `host_used` is this process's own share."""
+
+    device: str
+    device_name: str | None
+    device_used: int | None
+    device_total: int | None
+    host_used: int
+    host_free: int
+    host_total: int
+
+
+def read_memory(device: str) -> Memory:
+    """The memory of `device` and of the host at this moment."""
+    host = psutil.virtual_memory()
+    used = psutil.Process().memory_info().rss
+    if not device.startswith("cuda"):
+        return Memory(device, None, None, None, used, host.available, host.total)
+    free, total = torch.cuda.mem_get_info(device)
+    return Memory(device, torch.cuda.get_device_name(device), total - free, total, used, host.available, host.total)
+
+
+def free_on(device: str) -> int:
+    """Bytes that a model may still take on `device`: what the driver has free, and what torch holds but does not use."""
+    if not device.startswith("cuda"):
+        return psutil.virtual_memory().available
+    free, _ = torch.cuda.mem_get_info(device)
+    return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+
+
+def release(device: str) -> None:
+    """Give back what torch holds on `device` but does not use."""
+    if device.startswith("cuda"):
+        torch.cuda.empty_cache()

@@ -1,0 +1,1 @@
+"""Omni Desk: a private multimodal assistant in one process."""

@@ -1,0 +1,1 @@
+"""The HTTP routes. Knows the desk, not the screen; the only place that imports fastapi."""

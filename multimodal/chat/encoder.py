@@ -1,0 +1,151 @@
+"""Media into token features, each once: what was encoded is kept between turns, up to a bound in bytes.
+
+Each medium goes through the processor and its tower by itself. That is exact (pictures, frames and sounds do not see each other in the
+towers), needs the memory of one medium at a time, and lets later turns reuse it.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import Qwen2_5OmniProcessor, Qwen2_5OmniThinkerForConditionalGeneration
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from multimodal.media import Clip, Medium, Picture, Sound
+from multimodal.media.kinds import SOUND_RATE
+
+KEPT_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """One medium as the language model sees it.
+
+    `ids` [tokens]: its place in the prompt, start and end marks included. `seen` and `heard` [tokens, hidden]: the features of its
+    picture or frames, and of its sound. `grid` [1, 3] counts patches (time, height, width); `frames` counts mel frames of the sound.
+    """
+
+    ids: torch.Tensor
+    seen: torch.Tensor | None = None
+    grid: torch.Tensor | None = None
+    seconds_per_grid: float | None = None
+    heard: torch.Tensor | None = None
+    frames: int = 0
+
+    @property
+    def size(self) -> int:
+        """Bytes of the features."""
+        return sum(part.numel() * part.element_size() for part in (self.seen, self.heard) if part is not None)
+
+
+class Encoder:
+    """Turns media into Encoded with the towers of `thinker`."""
+
+    def __init__(self, thinker: Qwen2_5OmniThinkerForConditionalGeneration, processor: Qwen2_5OmniProcessor, device: str):
+        self.thinker, self.processor, self.device = thinker, processor, device
+        # keyed by identity; the medium is kept beside its features, so that its identity stays its own
+        self._kept: OrderedDict[tuple[int, bool], tuple[Medium, Encoded]] = OrderedDict()
+
+    def encode(self, medium: Medium, with_sound: bool) -> Encoded:
+        """`with_sound`: the conversation has a clip with sound, so every clip's sound (or silence) is woven between its frames."""
+        key = (id(medium), with_sound and isinstance(medium, Clip))
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key][1]
+        with torch.inference_mode():
+            encoded = self._encode(medium, with_sound)
+        self._kept[key] = (medium, encoded)
+        while len(self._kept) > 1 and sum(kept.size for _, kept in self._kept.values()) > KEPT_BYTES:
+            self._kept.popitem(last=False)
+        return encoded
+
+    def _encode(self, medium: Medium, with_sound: bool) -> Encoded:
+        if isinstance(medium, Picture):
+            inputs = self._process(self.processor.image_token, self.processor.vision_bos_token, self.processor.vision_eos_token, images=[medium.image])
+            return Encoded(inputs["input_ids"][0], self._look(inputs["pixel_values"], inputs["image_grid_thw"]), inputs["image_grid_thw"])
+        if isinstance(medium, Sound):
+            inputs = self._process(self.processor.audio_token, self.processor.audio_bos_token, self.processor.audio_eos_token, audio=[medium.samples])
+            return Encoded(inputs["input_ids"][0], **self._listen(inputs))
+        return self._encode_clip(medium, with_sound)
+
+    def _encode_clip(self, clip: Clip, with_sound: bool) -> Encoded:
+        sound = {}
+        if with_sound:
+            silence = np.zeros(max(1, round(len(clip.frames) / clip.rate)) * SOUND_RATE, np.float32)
+            sound = {
+                "audio": [clip.sound.samples if clip.sound else silence],
+                "load_audio_from_video": True,
+                "audio_from_video_indices": [0],
+            }
+        inputs = self._process(
+            self.processor.video_token,
+            self.processor.vision_bos_token,
+            self.processor.vision_eos_token,
+            videos=[list(clip.frames)],
+            videos_kwargs={"fps": clip.rate, "do_sample_frames": False, "size": self._frame_size()},
+            **sound,
+        )
+        return Encoded(
+            inputs["input_ids"][0],
+            self._look(inputs["pixel_values_videos"], inputs["video_grid_thw"]),
+            inputs["video_grid_thw"],
+            float(inputs["video_second_per_grid"][0]),
+            **(self._listen(inputs) if with_sound else {}),
+        )
+
+    def _frame_size(self) -> dict[str, int]:
+        """The checkpoint's own bounds of a frame: the processor class has others of its own, which it would put before them."""
+        size = self.processor.video_processor.size
+        return {"shortest_edge": size["shortest_edge"], "longest_edge": size["longest_edge"]}
+
+    def _process(self, token: str, start: str, end: str, **media: object) -> dict[str, torch.Tensor]:
+        # truncation: sounds longer than the extractor's chunk would be cut without a word
+        return self.processor(text=[f"{start}{token}{end}"], audio_kwargs={"truncation": False}, return_tensors="pt", **media)
+
+    def _look(self, pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
+        model = self.thinker.model
+        return model.visual(pixels.to(self.device, model.visual.dtype), grid_thw=grid.to(self.device)).pooler_output
+
+    def _listen(self, inputs: dict[str, torch.Tensor]) -> dict[str, object]:
+        model = self.thinker.model
+        frames = int(inputs["feature_attention_mask"].sum())
+        mel = inputs["input_features"][0, :, :frames].to(self.device, model.audio_tower.dtype)
+        length = torch.tensor([frames], device=self.device)
+        return {"heard": model.audio_tower(mel, feature_lens=length).last_hidden_state, "frames": frames}
+
+
+class Handles:
+    """Lets `generate` take what was encoded before: it is given numbers where it expects pixels and mel frames, and the thinker looks them up.
+
+    transformers has `mm_encoder_outputs` for pictures and videos, but not for sounds, and speech reads the raw inputs' names.
+    """
+
+    def __init__(self, thinker: Qwen2_5OmniThinkerForConditionalGeneration):
+        self.features: dict[str, list[torch.Tensor]] = {}
+        thinker.model.get_image_features = self._pictures
+        thinker.model.get_video_features = self._clips
+        thinker.model.get_audio_features = self._sounds
+
+    def hold(self, kind: str, features: list[torch.Tensor]) -> torch.Tensor:
+        """Keep `features` ('pictures', 'clips' or 'sounds') for the coming answer; the result stands in for the raw input."""
+        self.features[kind] = features
+        return torch.arange(len(features))
+
+    # `generate` chooses what to hand over by the names of these parameters.
+    def _pictures(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **_: object) -> BaseModelOutputWithPooling:
+        return self._held("pictures", pixel_values)
+
+    def _clips(self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **_: object) -> BaseModelOutputWithPooling:
+        return self._held("clips", pixel_values_videos)
+
+    def _sounds(
+        self, input_features: torch.Tensor, feature_attention_mask: torch.Tensor | None = None, audio_feature_lengths: torch.Tensor | None = None, **_: object
+    ) -> BaseModelOutputWithPooling:
+        return self._held("sounds", input_features)
+
+    def _held(self, kind: str, numbers: torch.Tensor) -> BaseModelOutputWithPooling:
+        chosen = [self.features[kind][number] for number in numbers.tolist()]
+        return BaseModelOutputWithPooling(last_hidden_state=torch.cat(chosen), pooler_output=tuple(chosen))

@@ -1,0 +1,46 @@
+"""`python -m multimodal.demo train|export|examples|evaluate`: make the bundled demo model."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from multimodal.demo import evaluate, examples, train
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m multimodal.demo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("train", help="train, or go on training")
+    command.add_argument("--folder", type=Path, required=True, help="where the state of the training is kept")
+    command.add_argument("--steps", type=int, default=4200)
+    command.add_argument("--batch", type=int, default=16)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--device", default="cpu")
+    command = commands.add_parser("export", help="write the trained model as a checkpoint")
+    command.add_argument("--folder", type=Path, required=True)
+    command.add_argument("--output", type=Path, default=Path("assets/demo"))
+    command = commands.add_parser("examples", help="write the example files of the screen")
+    command.add_argument("--output", type=Path, default=Path("assets/examples"))
+    command = commands.add_parser("evaluate", help="print the held-out accuracy")
+    command.add_argument("--model", type=Path, default=Path("assets/demo"))
+    command.add_argument("--count", type=int, default=300, help="questions of each group")
+    command.add_argument("--wrong", action="store_true", help="print the wrong answers too")
+    command.add_argument("--json", action="store_true", help="print JSON as the last line")
+    arguments = parser.parse_args()
+    if arguments.command == "train":
+        train.train(arguments.folder, arguments.steps, arguments.batch, arguments.seed, arguments.device)
+    elif arguments.command == "examples":
+        examples.make_examples(arguments.output)
+    elif arguments.command == "export":
+        train.export(arguments.folder, arguments.output)
+    else:
+        table = evaluate.evaluate(arguments.model, arguments.count, arguments.wrong)
+        evaluate.print_table(table, arguments.count)
+        if arguments.json:
+            print(json.dumps(table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""Lessons into tensors, laid out exactly as the processor lays out a conversation."""
+
+from __future__ import annotations
+
+from random import Random
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.utils.data import Dataset
+from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcessor
+
+from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
+from multimodal.demo.lessons import Exchange, Film, Recording, Tutor
+
+SYSTEM_PROMPTS = ("You are a helpful assistant.", "You are a friendly assistant. Answer briefly.", "你是一个有用的助手。", "Answer in one sentence.")
+
+
+def audio_tokens(frames: int) -> int:
+    """How many tokens the audio tower makes of so many mel frames (two halvings)."""
+    return ((frames - 1) // 2 + 1 - 2) // 2 + 1
+
+
+class Lessons(Dataset):
+    """Batch `step` of the course; the same for the same seed, whatever came before."""
+
+    def __init__(self, tutor: Tutor, processor: Qwen2_5OmniProcessor, seed: int, batch: int, steps: int):
+        self.tutor, self.processor, self.seed, self.batch, self.steps = tutor, processor, seed, batch, steps
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
+        torch.set_num_threads(1)
+        random = Random(f"lessons-{self.seed}-{step}")
+        lessons = [self.tutor.lesson(random, FRAMES_PER_SECOND) for _ in range(self.batch)]
+        # One batch has one way of laying out videos: with their sound woven in, or without.
+        with_sound = random.random() < 0.75
+        systems = [random.choice(SYSTEM_PROMPTS) if random.random() < 0.15 else "" for _ in lessons]
+        return collate(lessons, systems, self.processor, with_sound)
+
+
+def collate(lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool) -> dict[str, torch.Tensor]:
+    """input_ids, labels [batch, tokens] (only answers are learned), and the media of the whole batch."""
+    pictures: list[Image.Image] = []
+    films: list[Film] = []
+    sounds: list[Recording] = []
+    rows = []
+    for lesson, system in zip(lessons, systems, strict=True):
+        row: list[tuple[str, bool]] = []
+        if system:
+            row.append((f"<|im_start|>system\n{system}<|im_end|>\n", False))
+        for exchange in lesson:
+            row.append(("<|im_start|>user\n", False))
+            for medium in exchange.media:
+                if isinstance(medium, Film):
+                    # without the sound track, a question about it has no answer: such exchanges keep their media order all the same
+                    films.append(medium)
+                    row.append(("film", False))
+                    if with_sound:
+                        sounds.append(medium.sound)
+                elif isinstance(medium, Recording):
+                    sounds.append(medium)
+                    row.append((f"<|audio_bos|>{'<|AUDIO|>' * audio_tokens(medium.features.shape[1])}<|audio_eos|>", False))
+                else:
+                    pictures.append(medium)
+                    row.append(("picture", False))
+            row.append((f"{exchange.question}<|im_end|>\n<|im_start|>assistant\n", False))
+            row.append((f"{exchange.answer}<|im_end|>", True))
+            row.append(("\n", False))
+        rows.append(row)
+
+    batch: dict[str, torch.Tensor] = {}
+    picture_texts, film_texts = iter(()), iter(())
+    if pictures:
+        seen = processor.image_processor(pictures, return_tensors="pt")
+        batch["pixel_values"], batch["image_grid_thw"] = seen["pixel_values"], seen["image_grid_thw"]
+        picture_texts = iter([f"<|vision_bos|>{'<|IMAGE|>' * (int(grid.prod()) // 4)}<|vision_eos|>" for grid in seen["image_grid_thw"]])
+    if films:
+        seen = processor.video_processor([list(film.frames) for film in films], size=FRAME_PIXELS, do_sample_frames=False, return_tensors="pt")
+        batch["pixel_values_videos"], batch["video_grid_thw"] = seen["pixel_values_videos"], seen["video_grid_thw"]
+        seconds = processor.video_processor.temporal_patch_size / FRAMES_PER_SECOND
+        batch["video_second_per_grid"] = torch.full((len(films),), seconds)
+        film_texts = iter(
+            [f"<|vision_bos|>{_film_text(film, grid, seconds, processor, with_sound)}<|vision_eos|>" for film, grid in zip(films, seen["video_grid_thw"], strict=True)]
+        )
+    if sounds:
+        longest = max(sound.features.shape[1] for sound in sounds)
+        features = np.zeros((len(sounds), 128, longest), np.float32)
+        mask = np.zeros((len(sounds), longest), np.int64)
+        for place, sound in enumerate(sounds):
+            features[place, :, : sound.features.shape[1]] = sound.features
+            mask[place, : sound.features.shape[1]] = 1
+        batch["input_features"], batch["feature_attention_mask"] = torch.from_numpy(features), torch.from_numpy(mask)
+
+    ids, labels = [], []
+    for row in rows:
+        row_ids, row_labels = [], []
+        for text, learned in row:
+            text = next(picture_texts) if text == "picture" else next(film_texts) if text == "film" else text
+            piece = processor.tokenizer(text).input_ids
+            row_ids += piece
+            row_labels += piece if learned else [-100] * len(piece)
+        ids.append(torch.tensor(row_ids))
+        labels.append(torch.tensor(row_labels))
+    pad = torch.nn.utils.rnn.pad_sequence
+    batch["input_ids"] = pad(ids, batch_first=True, padding_value=processor.tokenizer.pad_token_id)
+    batch["labels"] = pad(labels, batch_first=True, padding_value=-100)
+    batch["attention_mask"] = pad([torch.ones_like(row) for row in ids], batch_first=True)
+    batch["use_audio_in_video"] = torch.tensor(with_sound and bool(films))
+    return batch
+
+
+def _film_text(film: Film, grid: torch.Tensor, seconds: float, processor: Qwen2_5OmniProcessor, with_sound: bool) -> str:
+    if not with_sound:
+        return "<|VIDEO|>" * (int(grid.prod()) // 4)
+    sound = {"num_audio_tokens": [audio_tokens(film.sound.features.shape[1])]}
+    video = {"video_grid_thw": [grid], "video_second_per_grid": [seconds]}
+    return processor.replace_video_with_audio_token(video, 0, sound, 0, position_id_per_seconds=25, seconds_per_chunk=2.0)
+
+
+def place(model: Qwen2_5OmniForConditionalGeneration, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Three-dimensional position ids [3, batch, tokens] from the model's own rule."""
+    lengths = batch["feature_attention_mask"].sum(-1) if "feature_attention_mask" in batch else None
+    positions, _ = model.thinker.model.get_rope_index(
+        batch["input_ids"],
+        image_grid_thw=batch.get("image_grid_thw"),
+        video_grid_thw=batch.get("video_grid_thw"),
+        attention_mask=batch["attention_mask"],
+        use_audio_in_video=bool(batch["use_audio_in_video"]),
+        audio_seqlens=lengths,
+        second_per_grids=batch.get("video_second_per_grid"),
+    )
+    return positions

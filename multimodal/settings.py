@@ -1,0 +1,160 @@
+"""`.env`, environment and command line into one frozen Settings. Each value is checked; what cannot be used is said in one sentence."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from multimodal.errors import UserError
+
+# Keys in .env that are not the desk's own: they belong to the libraries beneath it and are handed on as they are.
+HANDED_ON = ("HF_", "HUGGINGFACE_", "CUDA_", "PYTORCH_", "OMP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+@dataclass(frozen=True)
+class Key:
+    """How a setting is read: from text to its value (ValueError where it cannot be), and what it takes, in words."""
+
+    read: Callable[[str], object]
+    wanted: str
+    help: str
+
+
+def _switch(text: str) -> bool:
+    values = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
+    if text.lower() not in values:
+        raise ValueError
+    return values[text.lower()]
+
+
+def _between(kind: type, low: float, high: float) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        value = kind(text)
+        if not low <= value <= high:
+            raise ValueError
+        return value
+
+    return read
+
+
+def _one_of(*choices: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text.lower() not in choices:
+            raise ValueError
+        return text.lower()
+
+    return read
+
+
+def _host(text: str) -> str:
+    if re.fullmatch(r"(?!-)[A-Za-z0-9.-]{1,253}", text) and not re.fullmatch(r"[0-9.]+", text):
+        return text
+    return str(ipaddress.ip_address(text.strip("[]")))
+
+
+def _device(text: str) -> str:
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", text):
+        raise ValueError
+    return "cuda:0" if text == "cuda" else text
+
+
+def _model(text: str) -> str:
+    looks_like_folder = text.startswith((".", "~", "/", "\\")) or re.match(r"[A-Za-z]:[\\/]", text)
+    if looks_like_folder or Path(text).is_dir():
+        folder = Path(text).expanduser()
+        if not folder.is_dir():
+            raise ValueError
+        return str(folder.resolve())
+    if not re.fullmatch(r"[\w.-]+/[\w.-]+", text):
+        raise ValueError
+    return text
+
+
+def _folder(text: str) -> Path:
+    folder = Path(text).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise ValueError
+    return folder.resolve()
+
+
+def _setting(default: object, read: Callable[[str], object], wanted: str, help: str):
+    return field(default=default, metadata={"key": Key(read, wanted, help)})
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything a person can set. The names are those of `.env`, in lower case."""
+
+    model_path: str | None = _setting(None, _model, "an existing folder, or a hub name such as Qwen/Qwen2.5-Omni-3B", "the model: a folder or a hub name; empty for the demo model")
+    device: str = _setting("auto", _device, "auto, cpu, cuda or cuda:N", "where the model computes")
+    host: str = _setting("127.0.0.1", _host, "an address or a host name", "the address to listen at; this machine alone by default")
+    port: int = _setting(7860, _between(int, 0, 65535), "a number from 0 (any free one) to 65535", "the port to listen at")
+    share: bool = _setting(False, _switch, "true or false", "make a public Gradio link")
+    browser: bool = _setting(True, _switch, "true or false", "open a browser tab at the start")
+    data_dir: Path = _setting(Path.home() / ".omni-desk", _folder, "a folder", "where uploads are kept")
+    language: str = _setting("auto", _one_of("auto", "en", "zh"), "auto, en or zh", "the screen's language; auto follows the browser")
+    system_prompt: str = _setting("", str, "any text", "what the model is told before every conversation")
+    max_new_tokens: int = _setting(512, _between(int, 1, 8192), "a number from 1 to 8192", "the longest answer, in tokens")
+    temperature: float = _setting(0.0, _between(float, 0, 2), "a number from 0 to 2", "0 for the likeliest words, more for variety")
+    context_tokens: int = _setting(8192, _between(int, 512, 131072), "a number from 512 to 131072", "how much of a conversation the model sees")
+    max_pixels: int = _setting(1_003_520, _between(int, 3136, 12_845_056), "a number from 3136 to 12845056", "pixels kept of a picture")
+    max_frames: int = _setting(60, _between(int, 2, 768), "a number from 2 to 768", "frames taken of a video")
+    max_upload_mb: int = _setting(200, _between(int, 1, 10_000), "a number from 1 to 10000", "the largest file, in megabytes")
+    max_media_seconds: int = _setting(600, _between(int, 1, 36_000), "a number from 1 to 36000", "the longest sound or video")
+
+    @property
+    def address(self) -> str:
+        """The host as it stands in a URL."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+
+KEYS: dict[str, Key] = {setting.name.upper(): setting.metadata["key"] for setting in fields(Settings)}
+
+
+def read_settings(arguments: Sequence[str], environment: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
+    """Settings from, in rising order: the defaults, `env_file`, `environment`, the command line. Raises UserError for a key or value that cannot be used.
+
+    An empty value is as good as none. Keys of the libraries beneath (HF_..., CUDA_...) in `env_file` are put into the process's environment.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, str] = {}
+    for name, value in dotenv_values(env_file).items():
+        if name in KEYS:
+            values[name] = value or ""
+        elif name.startswith(HANDED_ON):
+            os.environ.setdefault(name, value or "")
+        else:
+            close = difflib.get_close_matches(name.upper(), KEYS, 1)
+            raise UserError("unknown_key", key=name, where=env_file.name, hint=f"did you mean {close[0]}" if close else f"the keys are {', '.join(KEYS)}")
+    values |= {name: environment[name] for name in KEYS if environment.get(name)}
+    values |= {name.upper(): value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
+    return Settings(**{name.lower(): _read(name, value) for name, value in values.items() if value != ""})
+
+
+def _read(name: str, value: str) -> object:
+    try:
+        return KEYS[name].read(value.strip())
+    except ValueError as error:
+        raise UserError("bad_value", key=name, value=value, wanted=KEYS[name].wanted) from error
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python app.py", description="Omni Desk: a private multimodal assistant in one process.", allow_abbrev=False)
+    names = {"MODEL_PATH": "--model"}
+    for name, key in KEYS.items():
+        option = names.get(name, "--" + name.lower().replace("_", "-"))
+        if name == "SHARE":
+            parser.add_argument(option, dest="share", action="store_const", const="true", help=key.help)
+        elif name == "BROWSER":
+            parser.add_argument("--no-browser", dest="browser", action="store_const", const="false", help="open no browser tab")
+        else:
+            parser.add_argument(option, dest=name.lower(), metavar="VALUE", help=f"{key.help} ({key.wanted})".replace("%", "%%"))
+    return parser

@@ -1,0 +1,95 @@
+"""The whole screen: head, tabs, status line; its language and its look."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from multimodal.desk import Desk
+from multimodal.ui.chat_tab import ChatTab
+from multimodal.ui.model_tab import model_page, status_line
+from multimodal.ui.phrases import phrase
+
+STATUS_SECONDS = 5
+CACHE_SECONDS = (3600, 24 * 3600)  # how often uploads are looked through, and how old they may grow
+
+# No font is fetched from anywhere.
+FONT = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif")
+THEME = gr.themes.Soft(primary_hue="teal", secondary_hue="teal", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=("ui-monospace", "Consolas", "monospace"))
+
+CSS = """
+.gradio-container { max-width: 1080px !important; margin: 0 auto !important; padding: 8px 16px !important; }
+footer { display: none !important; }
+#head { align-items: center; flex-wrap: nowrap; gap: 8px; }
+#title { flex: 1 1 auto; min-width: 0; }
+#title h1 { font-size: 1.35rem; margin: 4px 0; white-space: nowrap; }
+#language, #theme { flex: 0 0 auto; min-width: 0 !important; width: auto !important; }
+#language { border: none; box-shadow: none; background: none; padding: 0; }
+#language .wrap { flex-wrap: nowrap; gap: 4px; }
+#language label { padding: 4px 10px; }
+#theme { padding: 6px 12px; }
+#banner { font-size: .9rem; padding: 8px 12px; border-radius: 10px; background: var(--primary-50); border: 1px solid var(--primary-200); color: var(--body-text-color); }
+.dark #banner { background: var(--primary-950); border-color: var(--primary-800); }
+#status { font-size: .8rem; opacity: .75; overflow: hidden; }
+#status p { margin: 0; }
+@media (max-width: 640px) {
+  .gradio-container { padding: 4px 6px !important; }
+  #title h1 { font-size: 1.1rem; }
+  #language label { padding: 4px 7px; font-size: .85rem; }
+  #theme { padding: 4px 8px; }
+  #banner { font-size: .8rem; padding: 6px 8px; }
+}
+"""
+
+# Remembered in the browser: the language and the look that were chosen there.
+CHOOSE_LANGUAGE = "(now) => localStorage.getItem('omni-language') || ((navigator.language || '').toLowerCase().startsWith('zh') ? 'zh' : 'en')"
+KEEP_LANGUAGE = "(language) => { localStorage.setItem('omni-language', language); document.documentElement.lang = language; return language; }"
+START_LOOK = "() => { const kept = localStorage.getItem('omni-look'); if (kept) document.body.classList.toggle('dark', kept === 'dark'); }"
+CHANGE_LOOK = "() => { localStorage.setItem('omni-look', document.body.classList.toggle('dark') ? 'dark' : 'light'); }"
+
+
+def make_screen(desk: Desk) -> gr.Blocks:
+    """The screen of `desk`; launch it with THEME and CSS."""
+    first = "zh" if desk.settings.language == "zh" else "en"
+    with gr.Blocks(title="Omni Desk", analytics_enabled=False, fill_height=True, delete_cache=CACHE_SECONDS) as screen:
+        with gr.Row(elem_id="head"):
+            gr.Markdown("# Omni Desk", elem_id="title")
+            language = gr.Radio([("English", "en"), ("中文", "zh")], value=first, show_label=False, container=False, elem_id="language")
+            look = gr.Button("◐", elem_id="theme", size="sm", variant="secondary")
+        banner = gr.Markdown(phrase("banner", first), visible=desk.demo, elem_id="banner")
+        with gr.Tabs():
+            with gr.Tab(phrase("chat", first), id="chat") as chat_tab:
+                chat = ChatTab(desk, language)
+            with gr.Tab(phrase("model", first), id="model") as about_tab:
+                about = gr.Markdown(model_page(desk, first))
+        status = gr.Markdown(status_line(desk, first), elem_id="status")
+        known = gr.State("")
+
+        def translate(chosen: str, conversation) -> list:
+            return [
+                phrase("banner", chosen),
+                gr.update(label=phrase("chat", chosen)),
+                gr.update(label=phrase("model", chosen)),
+                model_page(desk, chosen),
+                status_line(desk, chosen),
+                *chat.translate(conversation, chosen),
+            ]
+
+        def refresh(chosen: str, before: str) -> list:
+            if desk.status == before:
+                return [status_line(desk, chosen), before, gr.skip(), gr.skip(), gr.skip()]
+            return [status_line(desk, chosen), desk.status, model_page(desk, chosen), *chat.speech_controls()]
+
+        quiet = {"show_progress": "hidden", "api_visibility": "private"}
+        texts = [banner, chat_tab, about_tab, about, status, *chat.translated()]
+        refreshed = [status, known, about, chat.speech, chat.voice]
+        starting = screen.load(None, None, None, js=START_LOOK, **quiet)
+        if desk.settings.language == "auto":
+            starting = screen.load(lambda chosen: chosen, language, language, js=CHOOSE_LANGUAGE, **quiet)
+        starting.then(translate, [language, chat.conversation], texts, **quiet)
+        language.input(translate, [language, chat.conversation], texts, js="(language, conversation) => { (" + KEEP_LANGUAGE + ")(language); return [language, conversation]; }", **quiet)
+        look.click(None, None, None, js=CHANGE_LOOK, **quiet)
+        screen.load(refresh, [language, known], refreshed, **quiet)
+        gr.Timer(STATUS_SECONDS).tick(refresh, [language, known], refreshed, **quiet)
+        screen.unload(chat.stop)
+    screen.queue(api_open=False, default_concurrency_limit=8)
+    return screen

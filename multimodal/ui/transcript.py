@@ -1,0 +1,41 @@
+"""A conversation as the messages of a gr.Chatbot, and back from a message's number to its turn."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+from multimodal.chat.conversation import Conversation, Turn
+from multimodal.ui.phrases import phrase
+
+
+def show(conversation: Conversation, language: str, hint: str = "") -> list[dict]:
+    """The messages. `hint` stands where the last turn's answer is still to come."""
+    messages: list[dict] = []
+    for place, turn in enumerate(conversation.turns):
+        last = place == len(conversation.turns) - 1
+        messages += _question(turn) + _answer(turn, language, hint if last else "")
+    return messages
+
+
+def turn_of(conversation: Conversation, message: int) -> int:
+    """Which turn message number `message` belongs to."""
+    count = 0
+    for place, turn in enumerate(conversation.turns):
+        count += len(_question(turn)) + len(_answer(turn, "en", ""))
+        if message < count:
+            return place
+    return len(conversation.turns) - 1
+
+
+def _question(turn: Turn) -> list[dict]:
+    files = [{"role": "user", "content": {"path": path, "alt_text": name}} for path, name in turn.files]
+    return [*files, {"role": "user", "content": turn.text}] if turn.text else files
+
+
+def _answer(turn: Turn, language: str, hint: str) -> list[dict]:
+    notes = [phrase(name, language, **facts) for name, facts in turn.notes]
+    text = "\n\n".join(part for part in (turn.answer, *(f"*{note}*" for note in notes), f"*{hint}*" if hint else "") if part)
+    messages = [{"role": "assistant", "content": text}]
+    if turn.speech is not None:
+        messages.append({"role": "assistant", "content": gr.Audio((turn.speech.rate, turn.speech.samples), show_label=False)})
+    return messages
