@@ -6,9 +6,12 @@ import logging
 import os
 import sys
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 from multimodal.errors import UserError
 from multimodal.settings import Settings, read_settings
+
+log = logging.getLogger("omni-desk")
 
 
 def main() -> int:
@@ -17,7 +20,7 @@ def main() -> int:
     for noisy in ("httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
-        settings = read_settings(sys.argv[1:])
+        settings = read_settings(sys.argv[1:], env_file=Path(__file__).parent / ".env")
         prepare(settings)
     except UserError as error:
         print(error, file=sys.stderr)
@@ -48,11 +51,14 @@ def launch(settings: Settings) -> None:
     # imported here: they read the environment that `prepare` sets, and a wrong setting is told at once, not after seconds of imports
     from starlette.middleware import Middleware
 
-    from multimodal.api.door import Door
+    from multimodal.api.door import LOCAL_NAMES, Door
     from multimodal.api.routes import make_router
     from multimodal.desk import Desk
+    from multimodal.ui.chat_tab import EXAMPLES
     from multimodal.ui.screen import CSS, THEME, make_screen
 
+    if settings.share or settings.host not in LOCAL_NAMES:
+        log.warning("Whoever can reach this address can ask the model and see nothing else; there is no password yet.")
     desk = Desk(settings)
     desk.open()
 
@@ -71,6 +77,7 @@ def launch(settings: Settings) -> None:
         app_kwargs={"lifespan": lifespan, "middleware": [door]},
         theme=THEME,
         css=CSS,
+        allowed_paths=[str(EXAMPLES)],
         footer_links=[],
         run_history=False,
         ssr_mode=False,

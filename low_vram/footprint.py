@@ -10,7 +10,10 @@ PARTS = ("thinker.model.language_model", "thinker.lm_head", "thinker.model.visua
 
 
 def part_bytes(config: Qwen2_5OmniConfig, dtype: torch.dtype) -> dict[str, int]:
-    """{part: bytes} with weights in `dtype`, but token2wav, which computes in float32. A model without speech has no talker and no token2wav."""
+    """{part: bytes} with weights in `dtype`, but token2wav, which computes in float32.
+
+    A model without speech has no talker and no token2wav.
+    """
     with torch.device("meta"):
         model = Qwen2_5OmniForConditionalGeneration(config)
     sizes = {}

@@ -56,6 +56,10 @@ def _read_voices(path: str) -> tuple[str | None, dict[str, dict]]:
         voices = torch.load(file, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError):
         return f"its {VOICES_FILE} is damaged", {}
-    if not isinstance(voices, dict) or not voices or not all({"bos_token", "cond", "ref_mel"} <= set(voice) for voice in voices.values() if isinstance(voice, dict)):
+    if (
+        not isinstance(voices, dict)
+        or not voices
+        or not all({"bos_token", "cond", "ref_mel"} <= set(voice) for voice in voices.values() if isinstance(voice, dict))
+    ):
         return f"its {VOICES_FILE} is damaged", {}
     return None, voices

@@ -9,6 +9,8 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
     # settings
     "unknown_key": (400, "The setting {key} in {where} is not known: {hint}.", "{where} 里的设置项 {key} 不存在：{hint}。"),
     "bad_value": (400, "The setting {key} cannot be {value!r}: it takes {wanted}.", "设置项 {key} 不能是 {value!r}：应为 {wanted}。"),
+    "bad_line": (400, "Line {line} of {where} cannot be read: write KEY=value there, and close every quotation mark.", "{where} 的第 {line} 行无法读取：请写成 KEY=value，引号要成对。"),
+    "bad_env_file": (400, "{where} cannot be read ({reason}): make it a text file in UTF-8, or take it away.", "无法读取 {where}（{reason}）：请改为 UTF-8 文本文件，或将其移走。"),
     # the model
     "model_not_found": (503, "No model was found at {path}: check MODEL_PATH, or leave it empty for the demo model.", "在 {path} 找不到模型：请检查 MODEL_PATH，或留空以使用演示模型。"),
     "model_not_omni": (503, "The model at {path} is a {kind}, not a Qwen2.5-Omni: set MODEL_PATH to one.", "{path} 是 {kind} 模型，不是 Qwen2.5-Omni：请把 MODEL_PATH 设为后者。"),
@@ -25,6 +27,8 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
     "too_large_request": (413, "The request is larger than {limit}: send smaller or fewer files.", "请求超过了 {limit}：请减少或缩小文件。"),
     "bad_field": (422, "The field {field} cannot be {value!r}: it takes {wanted}.", "字段 {field} 不能是 {value!r}：应为 {wanted}。"),
     "bad_request": (400, "The request could not be read ({reason}): send multipart/form-data as the documentation shows.", "无法读取请求（{reason}）：请按文档以 multipart/form-data 发送。"),
+    "wrong_method": (405, "{path} does not take {method}: send {wanted}.", "{path} 不接受 {method}：请用 {wanted}。"),
+    "not_served": (404, "The desk does not serve {path}: use its page, or POST /multimodal.", "本应用不提供 {path}：请使用页面，或 POST /multimodal。"),
     "no_speech": (422, "This model cannot speak ({reason}): switch the spoken answer off.", "这个模型不能说话（{reason}）：请关闭语音回答。"),
     "forbidden_origin": (403, "This request came from another site and was refused: open the desk at its own address.", "请求来自其他网站，已拒绝：请从本应用自己的地址打开。"),
     # files
@@ -55,7 +59,7 @@ KINDS = {
 
 
 class UserError(Exception):
-    """Something a person can mend. `code` is a key of SENTENCES; `facts` fill the sentence."""
+    """Something a person can mend. `code` is a key of SENTENCES; `facts` fill the sentence, a pair being (English, Chinese)."""
 
     def __init__(self, code: str, **facts: object):
         self.code = code
@@ -70,14 +74,15 @@ class UserError(Exception):
     def say(self, language: str) -> str:
         """The sentence in `language` ('en' or 'zh')."""
         chinese = language == "zh"
-        facts = {slot: KINDS[fact][chinese] if isinstance(fact, str) and slot in ("found", "wanted") and fact in KINDS else fact for slot, fact in self.facts.items()}
+        pairs = {slot: KINDS.get(fact, fact) if isinstance(fact, str) and slot in ("found", "wanted") else fact for slot, fact in self.facts.items()}
+        facts = {slot: fact[chinese] if isinstance(fact, tuple) else fact for slot, fact in pairs.items()}
         return string.Formatter().vformat(SENTENCES[self.code][2 if chinese else 1], (), facts)
 
 
 def size_text(count: float) -> str:
     """A number of bytes as people write it: '12.3 MB'."""
     for unit in ("bytes", "KB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
+        if round(count) < 1000 or unit == "GB":
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
         count /= 1000
     raise AssertionError("unreachable")

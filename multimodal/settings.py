@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import io
 import ipaddress
 import os
 import re
@@ -12,11 +13,15 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from dotenv import dotenv_values
+from dotenv.parser import parse_stream
 
 from multimodal.errors import UserError
 
 # Keys in .env that are not the desk's own: they belong to the libraries beneath it and are handed on as they are.
 HANDED_ON = ("HF_", "HUGGINGFACE_", "CUDA_", "PYTORCH_", "OMP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+# Keys that desktops and editors put into the environment for themselves (BROWSER=firefox, LANGUAGE=en_US:en): there, what the desk cannot
+# use is passed over.
+NOT_OURS_ALONE = ("BROWSER", "LANGUAGE")
 
 
 @dataclass(frozen=True)
@@ -122,27 +127,55 @@ KEYS: dict[str, Key] = {setting.name.upper(): setting.metadata["key"] for settin
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
     """Settings from, in rising order: the defaults, `env_file`, `environment`, the command line. Raises UserError for a key or value that cannot be used.
 
-    An empty value is as good as none. Keys of the libraries beneath (HF_..., CUDA_...) in `env_file` are put into the process's environment.
+    An empty value is as good as none; on the command line it brings back the default. Keys of the libraries beneath (HF_..., CUDA_...) in
+    `env_file` are put into the process's environment.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, str] = {}
-    for name, value in dotenv_values(env_file).items():
+    for name, value in _read_env_file(env_file).items():
         if name in KEYS:
-            values[name] = value or ""
+            values[name] = value
         elif name.startswith(HANDED_ON):
-            os.environ.setdefault(name, value or "")
+            os.environ.setdefault(name, value)
         else:
             close = difflib.get_close_matches(name.upper(), KEYS, 1)
             raise UserError("unknown_key", key=name, where=env_file.name, hint=f"did you mean {close[0]}" if close else f"the keys are {', '.join(KEYS)}")
-    values |= {name: environment[name] for name in KEYS if environment.get(name)}
+    values |= {name: environment[name] for name in KEYS if environment.get(name, "").strip() and _is_meant(name, environment[name])}
     values |= {name.upper(): value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
-    return Settings(**{name.lower(): _read(name, value) for name, value in values.items() if value != ""})
+    return Settings(**{name.lower(): _read(name, value) for name, value in values.items() if value.strip()})
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    """What stands in the file; nothing where there is none. Raises UserError where it cannot be read as a whole."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark before the first key
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeError) as error:
+        reason = "it is not UTF-8" if isinstance(error, UnicodeError) else error.strerror
+        raise UserError("bad_env_file", where=path.name, reason=reason) from error
+    for binding in parse_stream(io.StringIO(text)):
+        if binding.error:  # dotenv itself would pass it over
+            line = binding.original.line + binding.original.string.rstrip("\n").count("\n")
+            raise UserError("bad_line", line=line, where=path.name)
+    return {name: value or "" for name, value in dotenv_values(stream=io.StringIO(text)).items()}
+
+
+def _is_meant(name: str, value: str) -> bool:
+    """Whether a value in the environment is for the desk."""
+    if name not in NOT_OURS_ALONE:
+        return True
+    try:
+        _read(name, value)
+    except UserError:
+        return False
+    return True
 
 
 def _read(name: str, value: str) -> object:
     try:
         return KEYS[name].read(value.strip())
-    except ValueError as error:
+    except (ValueError, OSError, RuntimeError) as error:  # the latter two: a path that no folder can have, and '~' of nobody
         raise UserError("bad_value", key=name, value=value, wanted=KEYS[name].wanted) from error
 
 

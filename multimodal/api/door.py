@@ -13,6 +13,8 @@ from multimodal.errors import UserError, size_text
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 SHARE_ENDING = ".gradio.live"
+# Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and fetching addresses.
+NOT_SERVED = ("/gradio_api/call/", "/gradio_api/process_recording", "/gradio_api/proxy=", "/gradio_api/file=http:", "/gradio_api/file=https:")
 # Form fields and the frames around the parts, beside the files themselves.
 BODY_ALLOWANCE = 1_000_000
 
@@ -46,6 +48,9 @@ class Door:
         if not self._is_known(headers):
             await error_response(UserError("forbidden_origin"), language)(scope, receive, send)
             return
+        if scope["path"].lower().startswith(NOT_SERVED):
+            await error_response(UserError("not_served", path=scope["path"][:80]), language)(scope, receive, send)
+            return
         received = 0
         answered = False
 
@@ -74,15 +79,15 @@ class Door:
 
     def _is_known(self, headers: Headers) -> bool:
         """Whether the Host is one of ours (a page elsewhere can point its own name at this machine), and the Origin is that same host."""
-        host = headers.get("host", "")
-        name = _name(f"//{host}")
+        name, port = _place(f"//{headers.get('host', '')}")
         if not self._is_own(name):
             return False
         origin = headers.get("origin")
         if origin is None:
             # a browser that fetches from another site without an Origin still says where from
             return headers.get("sec-fetch-site", "same-origin") != "cross-site" or headers.get("sec-fetch-mode") == "navigate"
-        return urlsplit(origin).netloc == host or (_name(origin) in LOCAL_NAMES and name in LOCAL_NAMES and urlsplit(origin).port == urlsplit(f"//{host}").port)
+        origin_name, origin_port = _place(origin)
+        return origin_port == port and (origin_name == name or {origin_name, name} <= LOCAL_NAMES)
 
     def _is_own(self, name: str) -> bool:
         if name in LOCAL_NAMES or name == self.host.lower() or (self.share and name.endswith(SHARE_ENDING)):
@@ -91,11 +96,13 @@ class Door:
         return self.host in ("0.0.0.0", "::") and _is_address(name)
 
 
-def _name(url: str) -> str:
+def _place(url: str) -> tuple[str, int | None]:
+    """The host name and the port of `url`; no name where it is none that a browser would send."""
     try:
-        return (urlsplit(url).hostname or "").lower()
+        parts = urlsplit(url)
+        return parts.hostname or "", parts.port
     except ValueError:
-        return ""
+        return "", None
 
 
 def _is_address(name: str) -> bool:

@@ -19,14 +19,17 @@ class Speech:
 
 @dataclass(frozen=True)
 class Turn:
-    """A question with its media, in the order they were given, and its answer. `files` are what the screen shows of the media: (path, name)."""
+    """A question with its media, in the order they were given, and its answer.
+
+    `files` are what the screen shows of the media: (path, name). `notes` stand under the answer: (name, facts).
+    """
 
     text: str
     media: tuple[Medium, ...] = ()
     answer: str = ""
     files: tuple[tuple[str, str], ...] = ()
     speech: Speech | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[str, dict], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -64,10 +64,14 @@ class Encoder:
 
     def _encode(self, medium: Medium, with_sound: bool) -> Encoded:
         if isinstance(medium, Picture):
-            inputs = self._process(self.processor.image_token, self.processor.vision_bos_token, self.processor.vision_eos_token, images=[medium.image])
+            inputs = self._process(
+                self.processor.image_token, self.processor.vision_bos_token, self.processor.vision_eos_token, images=[medium.image]
+            )
             return Encoded(inputs["input_ids"][0], self._look(inputs["pixel_values"], inputs["image_grid_thw"]), inputs["image_grid_thw"])
         if isinstance(medium, Sound):
-            inputs = self._process(self.processor.audio_token, self.processor.audio_bos_token, self.processor.audio_eos_token, audio=[medium.samples])
+            inputs = self._process(
+                self.processor.audio_token, self.processor.audio_bos_token, self.processor.audio_eos_token, audio=[medium.samples]
+            )
             return Encoded(inputs["input_ids"][0], **self._listen(inputs))
         return self._encode_clip(medium, with_sound)
 
@@ -118,7 +122,9 @@ class Encoder:
 
 
 class Handles:
-    """Lets `generate` take what was encoded before: it is given numbers where it expects pixels and mel frames, and the thinker looks them up.
+    """Lets `generate` take what was encoded before.
+
+    It is given numbers where it expects pixels and mel frames, and the thinker looks the features up by them.
 
     transformers has `mm_encoder_outputs` for pictures and videos, but not for sounds, and speech reads the raw inputs' names.
     """
@@ -138,11 +144,17 @@ class Handles:
     def _pictures(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **_: object) -> BaseModelOutputWithPooling:
         return self._held("pictures", pixel_values)
 
-    def _clips(self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **_: object) -> BaseModelOutputWithPooling:
+    def _clips(
+        self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **_: object
+    ) -> BaseModelOutputWithPooling:
         return self._held("clips", pixel_values_videos)
 
     def _sounds(
-        self, input_features: torch.Tensor, feature_attention_mask: torch.Tensor | None = None, audio_feature_lengths: torch.Tensor | None = None, **_: object
+        self,
+        input_features: torch.Tensor,
+        feature_attention_mask: torch.Tensor | None = None,
+        audio_feature_lengths: torch.Tensor | None = None,
+        **_: object,
     ) -> BaseModelOutputWithPooling:
         return self._held("sounds", input_features)
 

@@ -24,7 +24,10 @@ class Notice:
 
 @dataclass(frozen=True)
 class Done:
-    """The end. Token counts, and seconds: 'wait' for the model, 'encode' media, 'first_token' since the start, 'total'; `stopped` if Stop was pressed."""
+    """The end: the whole text and its tokens, and whether it was stopped.
+
+    `timings` in seconds: 'wait' for the model, 'encode' for the media, 'first_token' and 'total' since the model began.
+    """
 
     text: str
     prompt_tokens: int

@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 
 def load(path: str, device: str, context_tokens: int) -> Omni:
     """The model at `path` (a folder, or a hub name), on `device` ('auto', 'cpu' or 'cuda:N'). Raises UserError."""
+    folder = Path(path)
+    if folder.is_dir() and not (folder / "config.json").exists():
+        raise UserError("model_not_found", path=path)
     try:
         loaded = load_omni(path, choose_device(device))
         processor = Qwen2_5OmniProcessor.from_pretrained(path)
@@ -28,8 +31,9 @@ def load(path: str, device: str, context_tokens: int) -> Omni:
         raise UserError("model_too_large", path=path) from error
     except OSError as error:
         log.exception("Loading %s failed", path)
-        known = Path(path).is_dir() and (Path(path) / "config.json").exists()
-        raise UserError("model_broken", path=path, reason=_first_line(error)) from error if known else UserError("model_not_found", path=path)
+        if not folder.is_dir():
+            raise UserError("model_not_found", path=path) from error
+        raise UserError("model_broken", path=path, reason=_first_line(error)) from error
     except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
         # what transformers and safetensors raise for damaged or incomplete checkpoints
         log.exception("Loading %s failed", path)

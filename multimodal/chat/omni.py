@@ -26,6 +26,7 @@ from multimodal.errors import UserError
 log = logging.getLogger(__name__)
 
 SPEECH_RATE = 24_000
+MOST_CODES = 4096  # of the codec, 50 a second: 82 s of speech
 # What the model's makers ask for when it is to speak (model card of Qwen2.5-Omni).
 SPEAKING_PROMPT = (
     "You are Qwen, a virtual human developed by the Qwen Team, Alibaba Group, capable of perceiving auditory and visual inputs,"
@@ -81,7 +82,9 @@ class Omni:
         Setting `stop`, or closing the iterator, ends the computation itself at its next layer. Raises UserError.
         """
         if options.voice is not None and options.voice not in self.voices:
-            raise UserError("no_speech", reason=self.no_speech) if self.no_speech else UserError("bad_field", field="voice", value=options.voice, wanted=", ".join(self.voices))
+            if self.no_speech:
+                raise UserError("no_speech", reason=self.no_speech)
+            raise UserError("bad_field", field="voice", value=options.voice, wanted=", ".join(self.voices))
         events: queue.Queue[Event | BaseException | None] = queue.Queue()
         self.interrupt.stop = stop
 
@@ -90,7 +93,7 @@ class Omni:
                 with torch.inference_mode():
                     self._answer(conversation, options, stop, events)
                 events.put(None)
-            except BaseException as error:  # handed to the thread that asked, which raises it
+            except BaseException as error:  # noqa: BLE001 - handed to the thread that asked, which raises it
                 events.put(error)
 
         worker = threading.Thread(target=work, name="answer", daemon=True)
@@ -146,8 +149,17 @@ class Omni:
 
     def _generate(self, prompt: Prompt, options: Options, pieces: _Pieces, clock: _Clock, events: queue.Queue) -> None:
         inputs = model_inputs(prompt, self.handles, self.device)
-        sampling = {"do_sample": True, "temperature": options.temperature, "top_k": None, "top_p": 0.95} if options.temperature > 0 else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
-        thinking = {"max_new_tokens": min(options.max_new_tokens, self.context_tokens - prompt.tokens), "streamer": pieces, "stopping_criteria": StoppingCriteriaList([clock]), **sampling}
+        sampling = (
+            {"do_sample": True, "temperature": options.temperature, "top_k": None, "top_p": 0.95}
+            if options.temperature > 0
+            else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
+        )
+        thinking = {
+            "max_new_tokens": min(options.max_new_tokens, self.context_tokens - prompt.tokens),
+            "streamer": pieces,
+            "stopping_criteria": StoppingCriteriaList([clock]),
+            **sampling,
+        }
         if options.voice is None:
             self.model.thinker.generate(**{key.removeprefix("thinker_"): value for key, value in inputs.items()}, **thinking)
             return
@@ -160,7 +172,12 @@ class Omni:
 
         watch = self.model.talker.register_forward_pre_hook(say_so)
         try:
-            _, samples = self.model.generate(**inputs, speaker=options.voice, **{f"thinker_{key}": value for key, value in thinking.items()})
+            _, samples = self.model.generate(
+                **inputs,
+                speaker=options.voice,
+                talker_max_new_tokens=MOST_CODES,
+                **{f"thinker_{key}": value for key, value in thinking.items()},
+            )
         finally:
             watch.remove()
         events.put(Speech(samples.float().cpu().numpy(), SPEECH_RATE))

@@ -78,7 +78,11 @@ def model_inputs(prompt: Prompt, handles: Handles, device: str) -> dict[str, obj
 
     What only the thinker may see is marked so: with speech, the talker refuses pixel values that are given to both.
     """
-    inputs: dict[str, object] = {"input_ids": prompt.ids, "attention_mask": torch.ones_like(prompt.ids), "use_audio_in_video": prompt.with_sound}
+    inputs: dict[str, object] = {
+        "input_ids": prompt.ids,
+        "attention_mask": torch.ones_like(prompt.ids),
+        "use_audio_in_video": prompt.with_sound,
+    }
     pictures = [e for e in prompt.encoded if e.seen is not None and e.seconds_per_grid is None]
     clips = [e for e in prompt.encoded if e.seconds_per_grid is not None]
     sounds = [e for e in prompt.encoded if e.heard is not None]

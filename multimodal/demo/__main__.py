@@ -6,6 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from transformers.utils import logging
+
 from multimodal.demo import evaluate, examples, train
 
 
@@ -29,6 +31,7 @@ def main() -> None:
     command.add_argument("--wrong", action="store_true", help="print the wrong answers too")
     command.add_argument("--json", action="store_true", help="print JSON as the last line")
     arguments = parser.parse_args()
+    logging.set_verbosity_error()  # the demo has no talker, and transformers wonders about its defaults
     if arguments.command == "train":
         train.train(arguments.folder, arguments.steps, arguments.batch, arguments.seed, arguments.device)
     elif arguments.command == "examples":

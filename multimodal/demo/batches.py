@@ -13,7 +13,12 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
 from multimodal.demo.lessons import Exchange, Film, Recording, Tutor
 
-SYSTEM_PROMPTS = ("You are a helpful assistant.", "You are a friendly assistant. Answer briefly.", "你是一个有用的助手。", "Answer in one sentence.")
+SYSTEM_PROMPTS = (
+    "You are a helpful assistant.",
+    "You are a friendly assistant. Answer briefly.",
+    "你是一个有用的助手。",
+    "Answer in one sentence.",
+)
 
 
 def audio_tokens(frames: int) -> int:
@@ -40,7 +45,9 @@ class Lessons(Dataset):
         return collate(lessons, systems, self.processor, with_sound)
 
 
-def collate(lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool) -> dict[str, torch.Tensor]:
+def collate(
+    lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool
+) -> dict[str, torch.Tensor]:
     """input_ids, labels [batch, tokens] (only answers are learned), and the media of the whole batch."""
     pictures: list[Image.Image] = []
     films: list[Film] = []
@@ -77,12 +84,17 @@ def collate(lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_
         batch["pixel_values"], batch["image_grid_thw"] = seen["pixel_values"], seen["image_grid_thw"]
         picture_texts = iter([f"<|vision_bos|>{'<|IMAGE|>' * (int(grid.prod()) // 4)}<|vision_eos|>" for grid in seen["image_grid_thw"]])
     if films:
-        seen = processor.video_processor([list(film.frames) for film in films], size=FRAME_PIXELS, do_sample_frames=False, return_tensors="pt")
+        seen = processor.video_processor(
+            [list(film.frames) for film in films], size=FRAME_PIXELS, do_sample_frames=False, return_tensors="pt"
+        )
         batch["pixel_values_videos"], batch["video_grid_thw"] = seen["pixel_values_videos"], seen["video_grid_thw"]
         seconds = processor.video_processor.temporal_patch_size / FRAMES_PER_SECOND
         batch["video_second_per_grid"] = torch.full((len(films),), seconds)
         film_texts = iter(
-            [f"<|vision_bos|>{_film_text(film, grid, seconds, processor, with_sound)}<|vision_eos|>" for film, grid in zip(films, seen["video_grid_thw"], strict=True)]
+            [
+                f"<|vision_bos|>{_film_text(film, grid, seconds, processor, with_sound)}<|vision_eos|>"
+                for film, grid in zip(films, seen["video_grid_thw"], strict=True)
+            ]
         )
     if sounds:
         longest = max(sound.features.shape[1] for sound in sounds)

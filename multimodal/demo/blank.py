@@ -72,7 +72,9 @@ def make_tokenizer() -> Qwen2Tokenizer:
     learned = Tokenizer(models.BPE())
     learned.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     learned.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(vocab_size=VOCABULARY - len(SPECIAL_TOKENS), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), min_frequency=6)
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY - len(SPECIAL_TOKENS), initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), min_frequency=6
+    )
     learned.train_from_iterator(corpus(), trainer)
     model = json.loads(learned.to_str())["model"]
     named = {

@@ -32,5 +32,10 @@ def make_examples(folder: Path) -> None:
     track[: len(word)] = word
     sound = AudioArrayClip(np.stack([track, track], 1), fps=voice.RATE)
     ImageSequenceClip(frames, fps=FRAMES_A_SECOND).with_audio(sound).write_videofile(
-        str(folder / "moving.mp4"), codec="libx264", audio_codec="aac", audio_fps=voice.RATE, ffmpeg_params=["-pix_fmt", "yuv420p", "-crf", "28"], logger=None
+        str(folder / "moving.mp4"),
+        codec="libx264",
+        audio_codec="aac",
+        audio_fps=voice.RATE,
+        ffmpeg_params=["-pix_fmt", "yuv420p", "-crf", "28"],
+        logger=None,
     )

@@ -81,9 +81,14 @@ def picture_answer(scene: world.Scene, kind: str, language: str, shape: str = ""
         beside = scene.layout == "beside"
         if language == "zh":
             return sentence(f"{'左边' if beside else '上面'}是{first}，{'右边' if beside else '下面'}是{second}", language)
-        return sentence(f"{first} {'on the left' if beside else 'at the top'} and {second} {'on the right' if beside else 'at the bottom'}", language)
+        return sentence(
+            f"{first} {'on the left' if beside else 'at the top'} and {second} {'on the right' if beside else 'at the bottom'}", language
+        )
     if kind in words.PLACES:
-        return sentence(thing_name(language, things[0 if kind in ("left", "top") else 1].shape, things[0 if kind in ("left", "top") else 1].colour), language)
+        return sentence(
+            thing_name(language, things[0 if kind in ("left", "top") else 1].shape, things[0 if kind in ("left", "top") else 1].colour),
+            language,
+        )
     if kind in ("left of", "right of", "above", "below"):
         wanted = 1 if kind in ("left of", "above") else 0  # the named one must be the other of the two
         if things[wanted].shape == shape:
@@ -117,7 +122,10 @@ def fill(random: Random, scene: world.Scene, kind: str) -> dict[str, str]:
     if kind == "is there":
         if there:
             return {"shape": thing.shape, "colour": thing.colour}
-        return {"shape": random.choice((thing.shape, random.choice(world.SHAPES))), "colour": random.choice((thing.colour, random.choice(list(world.COLOURS))))}
+        return {
+            "shape": random.choice((thing.shape, random.choice(world.SHAPES))),
+            "colour": random.choice((thing.colour, random.choice(list(world.COLOURS)))),
+        }
     if kind in ("left of", "right of", "above", "below", "colour of"):
         return {"shape": thing.shape}
     return {}
@@ -161,7 +169,9 @@ def outside_sentence(random: Random, language: str) -> str:
     if random.random() < 0.25:
         if language == "zh":
             return "".join(chr(random.randint(0x4E00, 0x9000)) for _ in range(random.randint(3, 14)))
-        return " ".join("".join(random.choice("aeioubcdfghklmnprstvwyz") for _ in range(random.randint(2, 8))) for _ in range(random.randint(2, 9)))
+        return " ".join(
+            "".join(random.choice("aeioubcdfghklmnprstvwyz") for _ in range(random.randint(2, 8))) for _ in range(random.randint(2, 9))
+        )
     return pattern.format(*(random.choice(words.OUTSIDE_WORDS[language]) for _ in range(3)))
 
 
@@ -188,7 +198,11 @@ class Tutor:
                 kinds = [kind for kind in askable(scene) if kind in words.SPOKEN_PICTURE_QUESTIONS]
                 recording = self._spoken(random, scene, random.choice(kinds))
                 media.insert(random.randint(0, len(media)), recording)
-                lesson.append(Exchange(f"spoken {recording.name}", "en", tuple(media), "", picture_answer(scene, recording.name, "en", **recording.filling)))
+                lesson.append(
+                    Exchange(
+                        f"spoken {recording.name}", "en", tuple(media), "", picture_answer(scene, recording.name, "en", **recording.filling)
+                    )
+                )
                 continue
             language, kind = random.choice(LANGUAGES), random.choice(askable(scene))
             filling = fill(random, scene, kind)
@@ -256,7 +270,15 @@ class Tutor:
             kind = random.choice(("motion", "colour", "shape", "said", "said", "describe"))
             question = ask(random, kind, language)
             answer = {"motion": ANSWERS["no video"][language], "said": heard_answer(sound, language)}.get(kind)
-            lesson.append(Exchange(f"split {kind}", language, (image, sound) if place == 0 else (), question, answer or picture_answer(still, kind, language)))
+            lesson.append(
+                Exchange(
+                    f"split {kind}",
+                    language,
+                    (image, sound) if place == 0 else (),
+                    question,
+                    answer or picture_answer(still, kind, language),
+                )
+            )
         return lesson
 
     def talk(self, random: Random, exchanges: int) -> list[Exchange]:
@@ -282,7 +304,9 @@ class Tutor:
         lesson = []
         for place in range(exchanges):
             language, kind = random.choice(LANGUAGES), random.choice(("colour", "shape", "number", "describe"))
-            lesson.append(Exchange("elsewhere", language, (image,) if place == 0 else (), ask(random, kind, language), ANSWERS["elsewhere"][language]))
+            lesson.append(
+                Exchange("elsewhere", language, (image,) if place == 0 else (), ask(random, kind, language), ANSWERS["elsewhere"][language])
+            )
         return lesson
 
     def lesson(self, random: Random, fps: float) -> list[Exchange]:

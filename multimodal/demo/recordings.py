@@ -40,7 +40,9 @@ def _entries(size: float) -> list[tuple[str, str, str, str, dict]]:
 def make_recordings(seed: str, held_out: bool = False, size: float = 1.0) -> list[Recording]:
     """Spoken words, spoken questions, outside words and beeps. `held_out`: by voices that training never hears."""
     random = Random(seed)
-    planned = [(entry, voice.draw_voice(random, entry[1], held_out), Random(f"{seed}-{place}")) for place, entry in enumerate(_entries(size))]
+    planned = [
+        (entry, voice.draw_voice(random, entry[1], held_out), Random(f"{seed}-{place}")) for place, entry in enumerate(_entries(size))
+    ]
 
     def make(plan) -> Recording:
         (kind, language, name, text, filling), chosen, own = plan
@@ -49,7 +51,10 @@ def make_recordings(seed: str, held_out: bool = False, size: float = 1.0) -> lis
     with ThreadPoolExecutor(2) as workers:
         pool = list(workers.map(make, planned))
     for count in range(1, 6):
-        pool += [Recording("beeps", "", str(count), _whole_frames(voice.record(voice.beep(count, random), random))) for _ in range(round(90 * size))]
+        pool += [
+            Recording("beeps", "", str(count), _whole_frames(voice.record(voice.beep(count, random), random)))
+            for _ in range(round(90 * size))
+        ]
     return pool
 
 

@@ -42,11 +42,23 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "zh": ("什么颜色？", "是什么颜色？", "这是什么颜色的？", "图里是什么颜色？", "你看到什么颜色？"),
     },
     "shape": {
-        "en": ("What shape is it?", "Which shape do you see?", "What shape is in the picture?", "What is the shape?", "What shape are they?"),
+        "en": (
+            "What shape is it?",
+            "Which shape do you see?",
+            "What shape is in the picture?",
+            "What is the shape?",
+            "What shape are they?",
+        ),
         "zh": ("什么形状？", "是什么形状？", "这是什么形状的？", "图里是什么形状？", "你看到什么形状？"),
     },
     "number": {
-        "en": ("How many are there?", "How many shapes are there?", "How many shapes do you see?", "How many things are in the picture?", "Count the shapes."),
+        "en": (
+            "How many are there?",
+            "How many shapes are there?",
+            "How many shapes do you see?",
+            "How many things are in the picture?",
+            "Count the shapes.",
+        ),
         "zh": ("有几个？", "有多少个图形？", "图里有几个图形？", "一共有几个？", "数一数有几个。"),
     },
     "left": {
@@ -65,14 +77,29 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "en": ("What is below?", "What is at the bottom?", "What do you see at the bottom?"),
         "zh": ("下面是什么？", "下面有什么？", "下方是什么？"),
     },
-    "left of": {"en": ("What is to the left of the {shape}?", "What is left of the {shape}?"), "zh": ("{shape}的左边是什么？", "{shape}左边有什么？")},
-    "right of": {"en": ("What is to the right of the {shape}?", "What is right of the {shape}?"), "zh": ("{shape}的右边是什么？", "{shape}右边有什么？")},
+    "left of": {
+        "en": ("What is to the left of the {shape}?", "What is left of the {shape}?"),
+        "zh": ("{shape}的左边是什么？", "{shape}左边有什么？"),
+    },
+    "right of": {
+        "en": ("What is to the right of the {shape}?", "What is right of the {shape}?"),
+        "zh": ("{shape}的右边是什么？", "{shape}右边有什么？"),
+    },
     "above": {"en": ("What is above the {shape}?", "What is over the {shape}?"), "zh": ("{shape}的上面是什么？", "{shape}上面有什么？")},
     "below": {"en": ("What is below the {shape}?", "What is under the {shape}?"), "zh": ("{shape}的下面是什么？", "{shape}下面有什么？")},
-    "colour of": {"en": ("What colour is the {shape}?", "What color is the {shape}?"), "zh": ("{shape}是什么颜色？", "{shape}是什么颜色的？")},
-    "is there colour": {"en": ("Is there something {colour}?", "Is there anything {colour}?"), "zh": ("有{colour}的东西吗？", "图里有{colour}吗？")},
+    "colour of": {
+        "en": ("What colour is the {shape}?", "What color is the {shape}?"),
+        "zh": ("{shape}是什么颜色？", "{shape}是什么颜色的？"),
+    },
+    "is there colour": {
+        "en": ("Is there something {colour}?", "Is there anything {colour}?"),
+        "zh": ("有{colour}的东西吗？", "图里有{colour}吗？"),
+    },
     "is there shape": {"en": ("Is there a {shape}?", "Do you see a {shape}?"), "zh": ("有{shape}吗？", "图里有{shape}吗？")},
-    "is there": {"en": ("Is there a {colour} {shape}?", "Do you see a {colour} {shape}?"), "zh": ("有{colour}的{shape}吗？", "图里有{colour}的{shape}吗？")},
+    "is there": {
+        "en": ("Is there a {colour} {shape}?", "Do you see a {colour} {shape}?"),
+        "zh": ("有{colour}的{shape}吗？", "图里有{colour}的{shape}吗？"),
+    },
     "describe": {
         "en": ("Describe the picture.", "Describe it.", "What do you see?", "What is in the picture?", "What is this?"),
         "zh": ("描述一下这张图片。", "描述一下。", "你看到了什么？", "图里有什么？", "这是什么？"),
@@ -90,7 +117,10 @@ QUESTIONS: dict[str, dict[str, tuple[str, ...]]] = {
         "zh": ("它往哪边移动？", "它向哪里移动？", "往哪个方向移动？", "它朝哪个方向动？"),
     },
     "who": {"en": ("Who are you?", "What are you?", "What is your name?"), "zh": ("你是谁？", "你叫什么名字？", "你是什么？")},
-    "can": {"en": ("What can you do?", "What do you know?", "How can you help me?", "Help"), "zh": ("你能做什么？", "你会什么？", "你能帮我什么？", "帮助")},
+    "can": {
+        "en": ("What can you do?", "What do you know?", "How can you help me?", "Help"),
+        "zh": ("你能做什么？", "你会什么？", "你能帮我什么？", "帮助"),
+    },
     "hello": {"en": ("Hello", "Hi", "Hello!", "Good morning"), "zh": ("你好", "您好", "你好！", "早上好")},
     "thanks": {"en": ("Thank you", "Thanks!", "Thank you!"), "zh": ("谢谢", "谢谢你", "谢谢！")},
 }
@@ -142,17 +172,8 @@ ANSWERS: dict[str, dict[str, str]] = {
 
 # Words and sentences from outside the world, for learning to decline them, typed and spoken.
 OUTSIDE_WORDS = {
-    "en": (
-        "water house river table music winter doctor coffee bread window garden computer money school mountain island engine paper bottle"
-        " brother sister morning evening happy sleep travel kitchen letter number system market holiday forest animal horse monkey tiger"
-        " elephant purple-haired yesterday tomorrow weather rain snow lawyer budget email password python france london president history"
-        " chemistry poem story recipe song movie football train ticket flight hotel password network battery camera phone"
-    ).split(),
-    "zh": (
-        "水 房子 河流 桌子 音乐 冬天 医生 咖啡 面包 窗户 花园 电脑 学校 山 岛 发动机 纸 瓶子 兄弟 姐妹 早晨 晚上 快乐 睡觉 旅行 厨房 信"
-        " 市场 假期 森林 动物 马 猴子 老虎 大象 昨天 明天 天气 下雨 雪 律师 预算 邮件 密码 法国 北京 总统 历史 化学 诗 故事 菜谱 歌 电影"
-        " 足球 火车 车票 航班 酒店 网络 电池 相机 手机"
-    ).split(),
+    "en": ["water", "house", "river", "table", "music", "winter", "doctor", "coffee", "bread", "window", "garden", "computer", "money", "school", "mountain", "island", "engine", "paper", "bottle", "brother", "sister", "morning", "evening", "happy", "sleep", "travel", "kitchen", "letter", "number", "system", "market", "holiday", "forest", "animal", "horse", "monkey", "tiger", "elephant", "purple-haired", "yesterday", "tomorrow", "weather", "rain", "snow", "lawyer", "budget", "email", "password", "python", "france", "london", "president", "history", "chemistry", "poem", "story", "recipe", "song", "movie", "football", "train", "ticket", "flight", "hotel", "password", "network", "battery", "camera", "phone"],
+    "zh": ["水", "房子", "河流", "桌子", "音乐", "冬天", "医生", "咖啡", "面包", "窗户", "花园", "电脑", "学校", "山", "岛", "发动机", "纸", "瓶子", "兄弟", "姐妹", "早晨", "晚上", "快乐", "睡觉", "旅行", "厨房", "信", "市场", "假期", "森林", "动物", "马", "猴子", "老虎", "大象", "昨天", "明天", "天气", "下雨", "雪", "律师", "预算", "邮件", "密码", "法国", "北京", "总统", "历史", "化学", "诗", "故事", "菜谱", "歌", "电影", "足球", "火车", "车票", "航班", "酒店", "网络", "电池", "相机", "手机"],
 }
 OUTSIDE_SENTENCES = {
     "en": (

@@ -34,7 +34,9 @@ def load_track(path: Path, name: str, demuxer: str, longest_seconds: float) -> S
 
 def _read(path: Path, name: str, demuxer: str, longest_seconds: float) -> np.ndarray:
     most = round(longest_seconds * SOUND_RATE) * SAMPLE_BYTES
-    output = ("-vn", "-sn", "-dn", "-ac", "1", "-ar", str(SOUND_RATE), "-t", str(longest_seconds + 1), "-f", "f32le")
+    # rematrix_maxval: else two loud channels are added up to more than 1, and cut
+    mono = ("-af", "aresample=rematrix_maxval=1", "-ac", "1", "-ar", str(SOUND_RATE))
+    output = ("-vn", "-sn", "-dn", *mono, "-t", str(longest_seconds + 1), "-f", "f32le")
     try:
         with ffmpeg.decode(path, demuxer, output) as pipe:
             data = pipe.read(most + SAMPLE_BYTES)

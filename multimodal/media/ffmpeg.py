@@ -52,7 +52,11 @@ def probe(path: Path, demuxer: str) -> Streams:
     """
     command = [*_input(path, demuxer), "-hide_banner"]
     try:
-        report = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS_TO_PROBE).stderr[:REPORT_BYTES].decode("utf-8", "replace")
+        report = (
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=SECONDS_TO_PROBE)
+            .stderr[:REPORT_BYTES]
+            .decode("utf-8", "replace")
+        )
     except subprocess.TimeoutExpired as error:
         raise DecoderSlow from error
     # Values of tags stand after a colon on lines of their own; streams are lines that start so.
@@ -87,7 +91,10 @@ def _input(path: Path, demuxer: str, before: tuple[str, ...] = ()) -> list[str]:
 
 @contextmanager
 def decode(path: Path, demuxer: str, output: tuple[str, ...], before: tuple[str, ...] = ()) -> Iterator[BinaryIO]:
-    """ffmpeg's output as a readable pipe. `before` are options of the input, `output` of the output. Raises DecoderSlow at the end of the block."""
+    """ffmpeg's output as a readable pipe. `before` are options of the input, `output` of the output.
+
+    Raises DecoderSlow at the end of the block.
+    """
     command = [*_input(path, demuxer, ("-threads", "2", *before)), "-v", "quiet", *output, "pipe:1"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     late = threading.Event()

@@ -120,6 +120,6 @@ def _scaled(values: np.ndarray, whole_is_one: bool) -> np.ndarray:
     values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
     low, high = values.min(), values.max()
     for white in (1, 255, 65535) if whole_is_one else (255, 65535):  # 65535: a 16-bit picture that came as 32-bit
-        if 0 <= low and high <= white:
+        if low >= 0 and high <= white:
             return (values * (255 / white)).round().astype(np.uint8)
-    return ((values - low) * (255 / (high - low))).round().astype(np.uint8)
+    return ((values - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8)

@@ -45,7 +45,7 @@ def look_at(path: Path, name: str, limits: Limits) -> tuple[str, Signature, ffmp
             if behind := id3_bytes(head):
                 file.seek(behind)
                 signature = tagged_signature(file.read(HEAD))
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no path can be so
         raise UserError("file_missing", name=name) from error
     if signature is None or isinstance(signature, str):
         raise UserError(signature or "file_unknown", name=name)
@@ -78,7 +78,11 @@ def take(path: Path, name: str, limits: Limits, video: str = "split", only: str 
     if kind == "sound":
         return [load_sound(path, name, signature.reader, limits.sound_seconds)]
     if video == "frames":
-        return [sample_video(path, name, signature.reader, streams, limits.video_seconds, limits.frames_a_second, limits.frames, limits.frame_pixels)]
+        return [
+            sample_video(
+                path, name, signature.reader, streams, limits.video_seconds, limits.frames_a_second, limits.frames, limits.frame_pixels
+            )
+        ]
     if video == "sound":
         return [load_sound(path, name, signature.reader, limits.video_seconds)]
     if video == "last frame":

@@ -20,7 +20,20 @@ class Signature:
 
 
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-PLAYLISTS = (b"#EXTM3U", b"ffconcat", b"[playlist]", b"[reference]", b"<asx", b"<smil", b"<mpd", b"rtsptext", b"<?wpl", b"rtsp://", b"http://", b"https://")
+PLAYLISTS = (
+    b"#EXTM3U",
+    b"ffconcat",
+    b"[playlist]",
+    b"[reference]",
+    b"<asx",
+    b"<smil",
+    b"<mpd",
+    b"rtsptext",
+    b"<?wpl",
+    b"rtsp://",
+    b"http://",
+    b"https://",
+)
 MPEGTS = ((0, 188), (4, 192))  # where the first packet starts, its bytes; camcorders put a time before each
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
@@ -40,7 +53,11 @@ def read_signature(head: bytes) -> Signature | str | None:
         return Signature("sound", "wav")
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return Signature("picture", "TIFF")
-    if head[:2] == b"BM" and len(head) > 26 and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x34\0\0\0", b"\x38\0\0\0", b"\x40\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0"):
+    if (
+        head[:2] == b"BM"
+        and len(head) > 26
+        and head[14:18] in (b"\x0c\0\0\0", b"\x28\0\0\0", b"\x34\0\0\0", b"\x38\0\0\0", b"\x40\0\0\0", b"\x6c\0\0\0", b"\x7c\0\0\0")
+    ):
         return Signature("picture", "BMP")
     if head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or head[:4] == b"\xff\x4f\xff\x51":
         return Signature("picture", "JPEG2000")
@@ -84,7 +101,9 @@ def read_signature(head: bytes) -> Signature | str | None:
     if any(len(head) > first + 2 * step and head[first] == head[first + step] == head[first + 2 * step] == 0x47 for first, step in MPEGTS):
         return Signature("container", "mpegts")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if any(mark.lower() in text[:400] for mark in PLAYLISTS if mark not in (b"rtsp://", b"http://", b"https://")) or text.startswith((b"rtsp://", b"http://", b"https://")):
+    if any(mark.lower() in text[:400] for mark in PLAYLISTS if mark not in (b"rtsp://", b"http://", b"https://")) or text.startswith(
+        (b"rtsp://", b"http://", b"https://")
+    ):
         return "file_playlist"
     if b"<svg" in text:
         return "file_svg"

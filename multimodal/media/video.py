@@ -20,14 +20,16 @@ from multimodal.media.kinds import Clip, Picture, Sound
 LAST_SECONDS: tuple[float | None, ...] = (2.0, 20.0, None)
 
 
-def split_video(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, pixels: int) -> tuple[Sound | None, Picture]:
+def split_video(
+    path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, pixels: int
+) -> tuple[Sound | None, Picture]:
     """(sound track or None, last frame that decodes). Raises UserError where no frame does."""
     sound = load_track(path, name, demuxer, longest_seconds) if streams.sound else None
     return sound, last_frame(path, name, demuxer, streams, pixels)
 
 
 def last_frame(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, pixels: int) -> Picture:
-    """The last frame of the video that decodes, turned as its player would turn it."""
+    """The last frame of the video that decodes, turned as its player would turn it. Raises UserError where none does."""
     for seconds in LAST_SECONDS:
         if seconds is not None and streams.video_seconds <= seconds:
             continue
@@ -40,7 +42,9 @@ def last_frame(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, pix
     raise UserError("video_broken", name=name)
 
 
-def sample_video(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, rate: float, most: int, pixels: int) -> Clip:
+def sample_video(
+    path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, rate: float, most: int, pixels: int
+) -> Clip:
     """Frames at `rate` a second, or fewer a second so that no more than `most` come, with the sound track. Raises UserError.
 
     Frame k is what is seen at k / rate seconds, so that it goes with what is heard then.
@@ -55,13 +59,17 @@ def sample_video(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, l
     return Clip(name, frames, rate, sound)
 
 
-def _frames(path: Path, name: str, demuxer: str, pixels: int, filters: tuple[str, ...], before: tuple[str, ...], most: int | None = None) -> Iterator[Image.Image]:
-    """Decoded frames, each with at most `pixels` pixels. ffmpeg turns them by the video's rotation before it scales."""
-    side = math.sqrt(pixels)
-    scale = f"scale=w='max(2,trunc(iw*min(1,{side}/sqrt(iw*ih*max(sar,1/sar)))*max(sar,1)))':h='max(2,trunc(ih*min(1,{side}/sqrt(iw*ih*max(sar,1/sar)))*max(1/sar,1)))'"
-    output = ("-map", "0:V:0", "-an", "-sn", "-dn", "-vf", ",".join((*filters, scale, "setsar=1")), "-fps_mode", "passthrough", "-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe")
-    if most is not None:
-        output = ("-frames:v", str(most), *output)
+def _frames(
+    path: Path, name: str, demuxer: str, pixels: int, filters: tuple[str, ...], before: tuple[str, ...], most: int | None = None
+) -> Iterator[Image.Image]:
+    """Decoded frames, each with at most `pixels` pixels. ffmpeg turns them by the video's rotation before it scales. Raises UserError."""
+    # the side that the longer shape of a pixel (sar: width to height) stretches is made longer, so that nothing is lost
+    factor = f"min(1,{math.sqrt(pixels)}/sqrt(iw*ih*max(sar,1/sar)))"
+    scale = f"scale=w='max(2,trunc(iw*{factor}*max(sar,1)))':h='max(2,trunc(ih*{factor}*max(1/sar,1)))'"
+    count = () if most is None else ("-frames:v", str(most))
+    pictures = ("-map", "0:V:0", "-an", "-sn", "-dn", "-vf", ",".join((*filters, scale, "setsar=1")))
+    form = ("-fps_mode", "passthrough", "-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe")
+    output = (*count, *pictures, *form)
     try:
         with ffmpeg.decode(path, demuxer, output, before) as pipe:
             while (frame := _read_ppm(pipe)) is not None:

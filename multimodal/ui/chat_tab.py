@@ -16,8 +16,8 @@ from multimodal.desk import Desk
 from multimodal.errors import UserError
 from multimodal.media import take
 from multimodal.ui.phrases import phrase
-from multimodal.ui.textbox import Textbox
 from multimodal.ui.transcript import show, turn_of
+from multimodal.ui.uploads import take_uploads_only
 
 log = logging.getLogger(__name__)
 
@@ -65,12 +65,12 @@ class ChatTab:
             editable="user",
             sanitize_html=True,
             feedback_options=None,
-            height="calc(100dvh - 330px)",
+            height="calc(100dvh - 380px)",
             min_height=300,
             layout="bubble",
             latex_delimiters=[{"left": "$$", "right": "$$", "display": True}],
         )
-        self.box = Textbox(
+        self.box = gr.MultimodalTextbox(
             elem_id="box",
             show_label=False,
             placeholder=phrase("box", "en"),
@@ -78,14 +78,20 @@ class ChatTab:
             file_count="multiple",
             file_types=FILE_TYPES,
             max_plain_text_length=100_000,
-            autofocus=True,
         )
+        take_uploads_only(self.box)
         with gr.Accordion(phrase("settings", "en"), open=False, elem_id="settings") as self.settings:
             self.video = gr.Radio(self._video_choices("en"), value="split", label=phrase("video", "en"), info=phrase("video_info", "en"))
-            self.system_prompt = gr.Textbox(settings.system_prompt, lines=2, max_lines=8, label=phrase("system_prompt", "en"), info=phrase("system_prompt_info", "en"))
+            self.system_prompt = gr.Textbox(
+                settings.system_prompt, lines=2, max_lines=8, label=phrase("system_prompt", "en"), info=phrase("system_prompt_info", "en")
+            )
             with gr.Row():
-                self.max_new_tokens = gr.Slider(1, 8192, settings.max_new_tokens, step=1, label=phrase("max_new_tokens", "en"), info=phrase("max_new_tokens_info", "en"))
-                self.temperature = gr.Slider(0, 2, settings.temperature, step=0.05, label=phrase("temperature", "en"), info=phrase("temperature_info", "en"))
+                self.max_new_tokens = gr.Slider(
+                    1, 8192, settings.max_new_tokens, step=1, label=phrase("max_new_tokens", "en"), info=phrase("max_new_tokens_info", "en")
+                )
+                self.temperature = gr.Slider(
+                    0, 2, settings.temperature, step=0.05, label=phrase("temperature", "en"), info=phrase("temperature_info", "en")
+                )
             with gr.Row(visible=False) as self.speech:
                 self.aloud = gr.Checkbox(False, label=phrase("aloud", "en"))
                 self.voice = gr.Dropdown([], label=phrase("voice", "en"))
@@ -97,13 +103,31 @@ class ChatTab:
 
     def translated(self) -> list:
         """The components whose texts `translate` gives, in its order."""
-        return [self.chatbot, self.box, self.settings, self.video, self.system_prompt, self.max_new_tokens, self.temperature, self.aloud, self.voice]
+        return [
+            self.chatbot,
+            self.box,
+            self.settings,
+            self.video,
+            self.system_prompt,
+            self.max_new_tokens,
+            self.temperature,
+            self.aloud,
+            self.voice,
+        ]
 
     def translate(self, conversation: Conversation, language: str) -> list:
         """The texts in `language`."""
-        labelled = [{"label": phrase(name, language), "info": phrase(f"{name}_info", language)} for name in ("system_prompt", "max_new_tokens", "temperature")]
+        labelled = [
+            {"label": phrase(name, language), "info": phrase(f"{name}_info", language)}
+            for name in ("system_prompt", "max_new_tokens", "temperature")
+        ]
         return [
-            gr.update(placeholder=phrase("empty", language), label=phrase("conversation", language), examples=examples(language), value=show(conversation, language)),
+            gr.update(
+                placeholder=phrase("empty", language),
+                label=phrase("conversation", language),
+                examples=examples(language),
+                value=show(conversation, language),
+            ),
             gr.update(placeholder=phrase("box", language)),
             gr.update(label=phrase("settings", language)),
             gr.update(choices=self._video_choices(language), label=phrase("video", language), info=phrase("video_info", language)),
@@ -130,29 +154,29 @@ class ChatTab:
         self.chatbot.clear(self.clear, None, outputs, show_progress="hidden", queue=False, api_visibility="private")
         self.box.stop(self.stop, None, None, show_progress="hidden", queue=False, api_visibility="private")
 
-    # what a person does
+    # what a person does (gradio fills in what is annotated as its own, by place)
 
-    def ask(self, question: dict, conversation: Conversation, language: str, *how, request: gr.Request) -> Iterator[tuple]:
+    def ask(self, request: gr.Request, question: dict, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The box was sent off."""
         text, files = (question.get("text") or "").strip(), [str(path) for path in question.get("files") or []]
         yield from self._ask(conversation, text, files, language, how, request)
 
-    def ask_example(self, conversation: Conversation, language: str, *how, chosen: gr.SelectData, request: gr.Request) -> Iterator[tuple]:
+    def ask_example(self, chosen: gr.SelectData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """An example was clicked. The number alone is believed, not the paths that come with it."""
         example = examples(language)[chosen.index]
         how = (*how[:3], "frames", *how[4:]) if any(file.endswith(".mp4") for file in example["files"]) else how
         yield from self._ask(conversation, example["text"], example["files"], language, how, request)
 
-    def retry(self, conversation: Conversation, language: str, *how, data: gr.RetryData, request: gr.Request) -> Iterator[tuple]:
+    def retry(self, data: gr.RetryData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The same question once more."""
         place = turn_of(conversation, data.index)
         yield from self._again(conversation, place, conversation.turns[place].text, language, how, request)
 
-    def edit(self, conversation: Conversation, language: str, *how, data: gr.EditData, request: gr.Request) -> Iterator[tuple]:
+    def edit(self, data: gr.EditData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The question in other words, its files as they were."""
         yield from self._again(conversation, turn_of(conversation, data.index), data.value, language, how, request)
 
-    def undo(self, conversation: Conversation, language: str, data: gr.UndoData) -> tuple:
+    def undo(self, data: gr.UndoData, conversation: Conversation, language: str) -> tuple:
         """The question back into the box, everything after it gone."""
         place = turn_of(conversation, data.index)
         turn = conversation.turns[place]
@@ -171,7 +195,9 @@ class ChatTab:
 
     # the way of a question
 
-    def _ask(self, conversation: Conversation, text: str, files: list[str], language: str, how: tuple, request: gr.Request) -> Iterator[tuple]:
+    def _ask(
+        self, conversation: Conversation, text: str, files: list[str], language: str, how: tuple, request: gr.Request
+    ) -> Iterator[tuple]:
         named = tuple((path, Path(path).name) for path in files)
         asked = conversation.asked(Turn(text, files=named))
         if not text and not files:
@@ -230,10 +256,16 @@ class ChatTab:
         return gr.update(submit_btn=False, stop_btn=True, **value)
 
     @staticmethod
-    def _refuse(conversation: Conversation, error: UserError, text: str, files: list[str], language: str, shown: Conversation | None = None) -> tuple:
+    def _refuse(
+        conversation: Conversation, error: UserError, text: str, files: list[str], language: str, shown: Conversation | None = None
+    ) -> tuple:
         """The sentence under the question; the question back in the box, to be mended; the conversation as it was."""
         asked = shown or conversation.asked(Turn(text, files=tuple((path, Path(path).name) for path in files if Path(path).exists())))
         messages = show(asked.answered(answer=asked.turns[-1].answer or f"⚠️ {error.say(language)}"), language)
         if asked.turns[-1].answer:
             messages.append({"role": "assistant", "content": f"⚠️ {error.say(language)}"})
-        return messages, conversation, gr.update(value={"text": text, "files": [path for path in files if Path(path).exists()]}, submit_btn=True, stop_btn=False)
+        return (
+            messages,
+            conversation,
+            gr.update(value={"text": text, "files": [path for path in files if Path(path).exists()]}, submit_btn=True, stop_btn=False),
+        )

@@ -16,7 +16,11 @@ def device_name(desk: Desk, language: str) -> str:
 def status_line(desk: Desk, language: str) -> str:
     """Model, device and memory in one line of Markdown."""
     memory = desk.memory()
-    parts = [phrase(f"status_{desk.status}", language, model=f"**{desk.model_name}**", device=memory.device_name or phrase("status_cpu", language))]
+    parts = [
+        phrase(
+            f"status_{desk.status}", language, model=f"**{desk.model_name}**", device=memory.device_name or phrase("status_cpu", language)
+        )
+    ]
     if desk.failure:
         parts.append(desk.failure.say(language))
     if memory.device_total:
@@ -32,5 +36,7 @@ def model_page(desk: Desk, language: str) -> str:
     speech = ""
     if desk.model:
         reason = desk.model.no_speech
-        speech = phrase("silent", language, reason=reason) if reason else phrase("model_page_speech", language, voices=", ".join(desk.voices))
+        speech = (
+            phrase("silent", language, reason=reason) if reason else phrase("model_page_speech", language, voices=", ".join(desk.voices))
+        )
     return phrase("model_page_real", language, model=desk.model_name, device=device_name(desk, language), speech=speech)

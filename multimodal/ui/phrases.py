@@ -8,8 +8,14 @@ PHRASES: dict[str, tuple[str, str]] = {
     "language": ("Language", "语言"),
     "theme": ("Light / dark", "浅色 / 深色"),
     "new": ("New conversation", "新对话"),
-    "box": ("Ask about a picture, a recording or a video. Drop files here, or speak.", "就图片、录音或视频提问。可以把文件拖到这里，也可以说话。"),
-    "empty": ("### What would you like to know?\nDrop in a picture, a recording or a video, or try one of these.", "### 想知道什么？\n拖入图片、录音或视频，或者试试下面的例子。"),
+    "box": (
+        "Ask about a picture, a recording or a video. Drop files here, or speak.",
+        "就图片、录音或视频提问。可以把文件拖到这里，也可以说话。",
+    ),
+    "empty": (
+        "### What would you like to know?\nDrop in a picture, a recording or a video, or try one of these.",
+        "### 想知道什么？\n拖入图片、录音或视频，或者试试下面的例子。",
+    ),
     "conversation": ("Conversation", "对话内容"),
     "settings": ("Settings", "设置"),
     "system_prompt": ("System prompt", "系统提示"),
@@ -31,7 +37,10 @@ PHRASES: dict[str, tuple[str, str]] = {
     "thinking": ("…", "……"),
     "speaking": ("Making the spoken answer …", "正在生成语音……"),
     "stopped": ("Stopped.", "已停止。"),
-    "turns_dropped": ("The conversation has grown too long for the model: its oldest {count} turns are no longer seen.", "对话太长，模型不再看到最早的 {count} 轮。"),
+    "turns_dropped": (
+        "The conversation has grown too long for the model: its oldest {count} turns are no longer seen.",
+        "对话太长，模型不再看到最早的 {count} 轮。",
+    ),
     "tokens": ("{tokens} tokens, {seconds} s", "{tokens} 个 token，{seconds} 秒"),
     "status_loading": ("{model} is loading …", "正在加载 {model}……"),
     "status_failed": ("{model} could not be loaded.", "无法加载 {model}。"),

@@ -14,35 +14,54 @@ CACHE_SECONDS = (3600, 24 * 3600)  # how often uploads are looked through, and h
 
 # No font is fetched from anywhere.
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif")
-THEME = gr.themes.Soft(primary_hue="teal", secondary_hue="teal", neutral_hue="slate", radius_size="lg", font=FONT, font_mono=("ui-monospace", "Consolas", "monospace"))
+THEME = gr.themes.Soft(
+    primary_hue="teal",
+    secondary_hue="teal",
+    neutral_hue="slate",
+    radius_size="lg",
+    font=FONT,
+    font_mono=("ui-monospace", "Consolas", "monospace"),
+)
 
 CSS = """
-.gradio-container { max-width: 1080px !important; margin: 0 auto !important; padding: 8px 16px !important; }
+.gradio-container { padding: 0 !important; }
+.gradio-container > .main { max-width: 1080px !important; margin: 0 auto !important; padding: 8px 16px !important; }
 footer { display: none !important; }
 #head { align-items: center; flex-wrap: nowrap; gap: 8px; }
 #title { flex: 1 1 auto; min-width: 0; }
 #title h1 { font-size: 1.35rem; margin: 4px 0; white-space: nowrap; }
 #language, #theme { flex: 0 0 auto; min-width: 0 !important; width: auto !important; }
-#language { border: none; box-shadow: none; background: none; padding: 0; }
+#language { border: none !important; box-shadow: none; background: none; padding: 0; overflow: visible !important; }
 #language .wrap { flex-wrap: nowrap; gap: 4px; }
 #language label { padding: 4px 10px; }
+#language label input { display: none; }
+#language label span { margin-left: 0; }
 #theme { padding: 6px 12px; }
-#banner { font-size: .9rem; padding: 8px 12px; border-radius: 10px; background: var(--primary-50); border: 1px solid var(--primary-200); color: var(--body-text-color); }
+#banner { font-size: .9rem; padding: 8px 12px; border-radius: 10px; background: var(--primary-50); border: 1px solid var(--primary-200); }
 .dark #banner { background: var(--primary-950); border-color: var(--primary-800); }
+#banner p { margin: 0; }
+#conversation .placeholder { text-align: center; }
+#conversation button:is([title="Share"], [title="分享"], [aria-label="Share"]) { display: none; }
 #status { font-size: .8rem; opacity: .75; overflow: hidden; }
 #status p { margin: 0; }
 @media (max-width: 640px) {
-  .gradio-container { padding: 4px 6px !important; }
+  .gradio-container > .main { padding: 4px 8px !important; }
   #title h1 { font-size: 1.1rem; }
   #language label { padding: 4px 7px; font-size: .85rem; }
   #theme { padding: 4px 8px; }
-  #banner { font-size: .8rem; padding: 6px 8px; }
+  #banner { font-size: .78rem; padding: 6px 8px; }
+  #conversation .examples { grid-template-columns: 1fr 1fr; gap: 8px; padding: 8px; }
+  #conversation .placeholder h3 { margin-top: 0; }
 }
 """
 
 # Remembered in the browser: the language and the look that were chosen there.
-CHOOSE_LANGUAGE = "(now) => localStorage.getItem('omni-language') || ((navigator.language || '').toLowerCase().startsWith('zh') ? 'zh' : 'en')"
-KEEP_LANGUAGE = "(language) => { localStorage.setItem('omni-language', language); document.documentElement.lang = language; return language; }"
+CHOOSE_LANGUAGE = (
+    "(now) => localStorage.getItem('omni-language') || ((navigator.language || '').toLowerCase().startsWith('zh') ? 'zh' : 'en')"
+)
+KEEP_LANGUAGE = (
+    "(language) => { localStorage.setItem('omni-language', language); document.documentElement.lang = language; return language; }"
+)
 START_LOOK = "() => { const kept = localStorage.getItem('omni-look'); if (kept) document.body.classList.toggle('dark', kept === 'dark'); }"
 CHANGE_LOOK = "() => { localStorage.setItem('omni-look', document.body.classList.toggle('dark') ? 'dark' : 'light'); }"
 
@@ -86,7 +105,13 @@ def make_screen(desk: Desk) -> gr.Blocks:
         if desk.settings.language == "auto":
             starting = screen.load(lambda chosen: chosen, language, language, js=CHOOSE_LANGUAGE, **quiet)
         starting.then(translate, [language, chat.conversation], texts, **quiet)
-        language.input(translate, [language, chat.conversation], texts, js="(language, conversation) => { (" + KEEP_LANGUAGE + ")(language); return [language, conversation]; }", **quiet)
+        language.input(
+            translate,
+            [language, chat.conversation],
+            texts,
+            js="(language, conversation) => { (" + KEEP_LANGUAGE + ")(language); return [language, conversation]; }",
+            **quiet,
+        )
         look.click(None, None, None, js=CHANGE_LOOK, **quiet)
         screen.load(refresh, [language, known], refreshed, **quiet)
         gr.Timer(STATUS_SECONDS).tick(refresh, [language, known], refreshed, **quiet)

@@ -24,7 +24,7 @@ DARKEST, STEP = 20, 4  # grey levels of a film's frames: the first, and from one
 
 @pytest.fixture
 def ffmpeg(tmp_path: Path) -> Callable[..., Path]:
-    """ffmpeg(name, *options, data=b'', cwd=None): the file `name`, written with these options; `data` is what 'pipe:0' reads."""
+    """ffmpeg(name, *options, data=b''): the file `name`, written with these options; `data` is what 'pipe:0' reads."""
 
     def run(name: str, *options: object, data: bytes = b"") -> Path:
         path = tmp_path / name
@@ -35,20 +35,35 @@ def ffmpeg(tmp_path: Path) -> Callable[..., Path]:
     return run
 
 
+@pytest.fixture(scope="session")
+def films() -> dict[tuple[object, ...], bytes]:
+    """The films that were made before, by what was asked for: coding takes most of the time."""
+    return {}
+
+
 @pytest.fixture
-def film(ffmpeg: Callable[..., Path]) -> Callable[..., Path]:
-    """film(name, frames, rate=10, size=(64, 48), sound=0, out=H264): a video whose frame k has the grey DARKEST + STEP * k.
+def film(tmp_path: Path, ffmpeg: Callable[..., Path], films: dict[tuple[object, ...], bytes]) -> Callable[..., Path]:
+    """film(name, frames, rate=10, size=(64, 48), sound=0, out=H264): a video whose frame k has, with noise, the grey DARKEST + STEP * k.
 
     `sound`: seconds of a tone of 440 Hz.
     """
 
     def make(
-        name: str, frames: int, rate: float = 10, size: tuple[int, int] = (64, 48), sound: float = 0, out: tuple[str, ...] = H264
+        name: str, frames: int, rate: float | str = 10, size: tuple[int, int] = (64, 48), sound: float = 0, out: tuple[object, ...] = H264
     ) -> Path:
-        data = b"".join(bytes([DARKEST + STEP * number]) * (size[0] * size[1]) for number in range(frames))
+        asked = (Path(name).suffix, frames, rate, size, sound, out)
+        if asked in films:
+            (tmp_path / name).write_bytes(films[asked])
+            return tmp_path / name
+        noise = np.random.default_rng(0).integers(-15, 16, (frames, size[1], size[0]))
+        noise -= np.rint(noise.mean(axis=(1, 2), keepdims=True)).astype(int)
+        greys = DARKEST + STEP * np.arange(frames)[:, None, None] + noise
+        data = greys.astype(np.uint8).tobytes()
         video = ("-f", "rawvideo", "-pix_fmt", "gray", "-s", f"{size[0]}x{size[1]}", "-r", rate, "-i", "pipe:0")
         heard = ("-f", "lavfi", "-t", sound, "-i", "sine=440:r=44100") if sound else ()
-        return ffmpeg(name, *video, *heard, *out, data=data)
+        path = ffmpeg(name, *video, *heard, *out, data=data)
+        films[asked] = path.read_bytes()
+        return path
 
     return make
 
@@ -105,6 +120,19 @@ def refused() -> Callable[..., str]:
             assert len(caught.value.say(language)) > len(path.name) + 5
         assert 400 <= caught.value.status < 500
         return caught.value.code
+
+    return run
+
+
+@pytest.fixture
+def harmless() -> Callable[..., bool]:
+    """harmless(path, **options of take): True if the file gives media, or a UserError that names it. Anything else is raised."""
+
+    def run(path: Path, **options: str) -> bool:
+        try:
+            return bool(take(path, path.name, Limits(), **options))
+        except UserError as error:
+            return all(path.name in error.say(language) for language in ("en", "zh"))
 
     return run
 

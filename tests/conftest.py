@@ -1,0 +1,78 @@
+"""Shared parts: a desk that runs as a process of its own, at a port of this machine, with data in a temporary folder."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "assets" / "examples"
+SECONDS_TO_START = 120
+
+os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches a network
+
+
+@dataclass(frozen=True)
+class RunningDesk:
+    """The process, and where it listens."""
+
+    process: subprocess.Popen
+    url: str
+    data: Path
+    log: Path
+
+
+def start_desk(data: Path, *arguments: str, ready: bool = True) -> RunningDesk:
+    """`python app.py` with `arguments`, once /health answers (and says ready)."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = data.parent / f"{data.name}.log"
+    environment = {name: value for name, value in os.environ.items() if name not in ("MODEL_PATH", "HOST", "PORT", "SHARE")}
+    command = [sys.executable, "app.py", "--no-browser", "--port", str(port), "--data-dir", str(data), *arguments]
+    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
+    desk = RunningDesk(process, f"http://127.0.0.1:{port}", data, log)
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            status = httpx.get(f"{desk.url}/health", timeout=2).json()["status"]
+            if not ready or status == "ready":
+                return desk
+        except (httpx.TransportError, KeyError, ValueError):
+            pass
+        time.sleep(0.2)
+    process.kill()
+    raise RuntimeError(f"the desk did not start:\n{log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
+    """The desk with its demo model, one for all tests."""
+    running = start_desk(tmp_path_factory.mktemp("desk") / "data")
+    yield running
+    running.process.terminate()
+    running.process.wait(20)
+
+
+@pytest.fixture
+def other_desk(tmp_path: Path) -> Iterator[Callable[..., RunningDesk]]:
+    """Start further desks, with arguments of their own."""
+    started: list[RunningDesk] = []
+
+    def start(*arguments: str, ready: bool = True) -> RunningDesk:
+        started.append(start_desk(tmp_path / f"data{len(started)}", *arguments, ready=ready))
+        return started[-1]
+
+    yield start
+    for running in started:
+        running.process.terminate()
+        running.process.wait(20)

@@ -1,0 +1,253 @@
+"""A person at the browser: drops a picture, asks, watches the answer come, stops another, switches the language."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import EXAMPLES, RunningDesk
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+
+CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+SCREENSHOTS = os.environ.get("SCREENSHOTS")  # a folder: then the pictures of the README are written there
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+]
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the browser tests are skipped")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[playwright.Browser]:
+    with playwright.sync_playwright() as driver:
+        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield running
+        running.close()
+
+
+@pytest.fixture
+def open_page(browser, desk: RunningDesk):
+    """Open the desk in a fresh browser profile; nothing but the desk may be asked for anything."""
+    contexts, foreign = [], []
+
+    def open_(width: int = 1280, height: int = 900, locale: str = "en-US", scheme: str = "light", url: str = desk.url) -> playwright.Page:
+        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("request", lambda request: foreign.append(request.url) if not request.url.startswith((url, "data:", "blob:")) else None)
+        page.goto(url)
+        page.locator("#box textarea").wait_for(timeout=60_000)
+        placeholder = "可以把文件拖到这里" if locale.startswith("zh") else "Drop files here"
+        page.locator(f"#box textarea[placeholder*='{placeholder}']").wait_for(timeout=30_000)
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()
+    assert not foreign
+
+
+def drop(page, *files: Path) -> None:
+    """Drop files onto the box, as a mouse does."""
+    page.locator("#box input[type=file]").set_input_files([str(file) for file in files])
+    page.locator("#box .thumbnail-item").nth(len(files) - 1).wait_for(timeout=20_000)
+
+
+def ask(page, text: str) -> None:
+    page.locator("#box textarea").fill(text)
+    page.locator("#box textarea").press("Enter")
+
+
+def answers(page) -> list[str]:
+    return [text.strip() for text in page.locator("#conversation .bot.message").all_inner_texts()]
+
+
+def wait_for_answer(page, count: int = 1, seconds: float = 60) -> str:
+    """The text of answer number `count`, once it is complete."""
+    page.wait_for_function(
+        """count => document.querySelectorAll('#conversation .bot.message').length >= count
+            && !!document.querySelector('#box .submit-button') && !document.querySelector('#box .stop-button')""",
+        arg=count,
+        timeout=seconds * 1000,
+    )
+    return answers(page)[count - 1]
+
+
+def photograph(page, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+
+
+def test_a_dropped_picture_is_asked_about_and_the_answer_comes_in_pieces(open_page):
+    page = open_page()
+    page.evaluate(
+        """() => { window.seen = []; new MutationObserver(() => {
+            const all = document.querySelectorAll('#conversation .bot.message'); const last = all[all.length - 1];
+            if (last && window.seen[window.seen.length - 1] !== last.innerText) window.seen.push(last.innerText);
+        }).observe(document.querySelector('#conversation'), {subtree: true, childList: true, characterData: true}); }"""
+    )
+    drop(page, EXAMPLES / "pair.png")
+    ask(page, "What can you do?")
+    answer = wait_for_answer(page)
+    pieces = [text.strip() for text in page.evaluate("window.seen") if text.strip() and answer.startswith(text.strip())]
+    assert len(pieces) >= 3, pieces
+    assert all(len(earlier) < len(later) for earlier, later in itertools.pairwise(pieces))
+    assert page.locator("#conversation img[alt*='pair']").count() or page.locator("#conversation .user img").count()
+    drop(page, EXAMPLES / "shapes.png")
+    ask(page, "Describe the picture.")
+    assert wait_for_answer(page, 2)
+    photograph(page, "chat")
+
+
+def test_stop_ends_an_answer_midway_and_the_next_question_works(open_page, tmp_path, other_desk):
+    slow = other_desk("--model", str(_endless_model(tmp_path)))
+    page = open_page(url=slow.url)
+    page.locator("#settings button").first.click()
+    page.get_by_label("Longest answer").first.fill("4000")
+    ask(page, "Tell me everything.")
+    page.locator("#box .stop-button").wait_for(timeout=30_000)
+    page.wait_for_function("() => (document.querySelector('#conversation .bot.message') || {}).innerText?.length > 20", timeout=60_000)
+    pressed = time.monotonic()
+    page.locator("#box .stop-button").click()
+    answer = wait_for_answer(page)
+    assert time.monotonic() - pressed < 5
+    assert "Stopped." in answer
+    busy = _processor_seconds(slow.process.pid)
+    time.sleep(2)
+    assert _processor_seconds(slow.process.pid) - busy < 0.8  # the computation itself has ended
+    page.get_by_label("Longest answer").first.fill("10")
+    ask(page, "And now?")
+    assert wait_for_answer(page, 2)
+
+
+def _endless_model(folder: Path) -> Path:
+    from tests.tiny import write_tiny_omni
+
+    return write_tiny_omni(folder / "endless")
+
+
+def _processor_seconds(pid: int) -> float:
+    import psutil
+
+    times = psutil.Process(pid).cpu_times()
+    return times.user + times.system
+
+
+def test_the_language_follows_the_browser_and_can_be_switched(open_page):
+    page = open_page(locale="zh-CN")
+    page.get_by_role("tab", name="对话").wait_for()
+    page.locator("#language").get_by_text("English").click()
+    page.get_by_role("tab", name="Chat").wait_for()
+    assert "bundled demo model" in page.locator("#banner").inner_text()
+    page.locator("#language").get_by_text("中文").click()
+    page.get_by_role("tab", name="对话").wait_for()
+    assert "演示模型" in page.locator("#banner").inner_text()
+    page.reload()  # the choice is kept
+    page.get_by_role("tab", name="对话").wait_for()
+
+
+def test_it_fits_a_phone_in_the_dark(open_page):
+    page = open_page(390, 844, "zh-CN", "dark")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.body.classList.contains('dark')")
+    page.locator("#conversation button.example").first.click()
+    assert wait_for_answer(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    photograph(page, "phone")
+
+
+def test_the_look_can_be_changed_and_is_kept(open_page):
+    page = open_page()
+    assert not page.evaluate("document.body.classList.contains('dark')")
+    page.locator("#theme").click()
+    assert page.evaluate("document.body.classList.contains('dark')")
+    page.reload()
+    page.locator("#box textarea").wait_for()
+    page.wait_for_function("document.body.classList.contains('dark')")
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_every_example_works_on_first_click(open_page, number):
+    page = open_page()
+    page.locator("#conversation button.example").nth(number).click()
+    answer = wait_for_answer(page)
+    assert answer
+    assert "⚠" not in answer
+
+
+def test_a_wrong_file_gets_a_sentence_and_the_question_stays_in_the_box(open_page, tmp_path):
+    page = open_page()
+    wrong = tmp_path / "holiday.jpg"
+    wrong.write_text("not a picture")
+    drop(page, wrong)
+    ask(page, "What is this?")
+    page.wait_for_function("() => document.querySelector('#conversation')?.innerText.includes('⚠')", timeout=30_000)
+    assert "holiday.jpg is not a picture" in answers(page)[0]
+    assert page.locator("#box textarea").input_value() == "What is this?"
+    page.locator("#box .thumbnail-item").wait_for()
+    page.locator("#box .delete-button").first.click()
+    ask(page, "Hello")
+    assert "⚠" not in wait_for_answer(page)
+
+
+def test_edit_retry_undo_and_clear(open_page):
+    page = open_page()
+    ask(page, "Hello")
+    first = wait_for_answer(page)
+    page.get_by_label("Retry").click()
+    assert wait_for_answer(page) == first
+    page.get_by_label("Edit").click()
+    page.locator("#conversation textarea").fill("Who are you?")
+    page.get_by_label("Submit").click()
+    page.wait_for_function(
+        "first => !document.querySelector('#conversation .bot.message')?.innerText.includes(first)", arg=first, timeout=30_000
+    )
+    assert wait_for_answer(page) != first
+    ask(page, "Thanks!")
+    wait_for_answer(page, 2)
+    page.get_by_label("Undo").click()
+    page.wait_for_function("() => document.querySelectorAll('#conversation .bot.message').length === 1", timeout=20_000)
+    assert page.locator("#box textarea").input_value() == "Thanks!"
+    page.get_by_label("Clear").first.click()
+    page.locator("#conversation button.example").first.wait_for(timeout=20_000)
+
+
+def test_an_answer_can_be_heard_where_the_model_speaks(open_page, tmp_path, other_desk):
+    speaking = other_desk("--model", str(_endless_model(tmp_path)), "--max-new-tokens", "4")
+    page = open_page(url=speaking.url)
+    page.locator("#settings button").first.click()
+    page.get_by_label("Answer aloud").wait_for(timeout=20_000)
+    assert page.get_by_label("Voice").first.is_visible()
+
+
+def test_the_microphone_records_a_question(open_page):
+    page = open_page()
+    page.locator("#box .microphone-button").click()
+    record = page.locator("#box .record-button, #box button:has-text('Record')").first
+    record.wait_for(timeout=10_000)
+    record.click()
+    time.sleep(2)
+    page.locator("#box .stop-button, #box .stop-button-paused, #box button:has-text('Stop')").first.click()
+    page.locator("#box .thumbnail-item").wait_for(timeout=20_000)
+    assert re.search(r"\.(wav|webm|mp4)", page.locator("#box").inner_html())
+
+
+def test_the_browser_is_the_one_that_is_driven():
+    assert "Chrom" in subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True).stdout

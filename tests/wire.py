@@ -1,0 +1,53 @@
+"""Requests as they go over the wire, and what comes back."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+
+import httpx
+from PIL import Image
+
+CHINESE = re.compile("[\u4e00-\u9fff]")
+
+Part = tuple[str, str | None, bytes | str]  # field, file name (None: a text field), content
+
+
+def parts_of(*parts: Part, **fields: object) -> list[tuple[str, tuple]]:
+    """As httpx wants them."""
+    text = [(name, (None, str(value))) for name, value in fields.items()]
+    return text + [(field, (name, content)) for field, name, content in parts]
+
+
+def error_of(response: httpx.Response) -> dict[str, str]:
+    """The error of a response; it has the one shape of all errors."""
+    body = response.json()
+    assert body.keys() == {"error"}, body
+    assert body["error"].keys() == {"code", "message"}, body
+    assert body["error"]["message"].endswith((".", "。")), body
+    return body["error"]
+
+
+def png(size: tuple[int, int] = (60, 40), colour: str = "red") -> bytes:
+    """A picture of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", size, colour).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def bomb_png(side: int = 20_000) -> bytes:
+    """A black picture of `side` by `side`, in a few kilobytes."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = zlib.compress(bytes(side * (1 + side // 8)), 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def raw_form(disposition: str, content: bytes, boundary: str = "frame") -> tuple[bytes, str]:
+    """(body, content type) of a form with one part; `disposition` is written as it is."""
+    head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode()
+    return head + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
