@@ -17,6 +17,7 @@ from multimodal.demo.recordings import make_recordings, with_features
 
 PEAK_RATE = 1e-3
 WARM_UP = 200
+SAVE_EVERY = 250  # steps
 
 
 def rate(step: int, steps: int) -> float:
@@ -73,7 +74,7 @@ def train(folder: Path, steps: int, batch: int = 16, seed: int = 0, device: str 
             left = (time.monotonic() - began) / (step + 1 - first) * (steps - step - 1)
             print(f"step {step + 1:5d} of {steps}  loss {mean / total:.4f}  {left / 60:.0f} min left", flush=True)
             total, mean = 0, 0.0
-        if (step + 1) % 250 == 0 or step + 1 == steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             partial = folder / "state.partial"
             torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, partial)
             partial.replace(state_file)

@@ -20,20 +20,8 @@ class Signature:
 
 
 HEIF_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
-PLAYLISTS = (
-    b"#EXTM3U",
-    b"ffconcat",
-    b"[playlist]",
-    b"[reference]",
-    b"<asx",
-    b"<smil",
-    b"<mpd",
-    b"rtsptext",
-    b"<?wpl",
-    b"rtsp://",
-    b"http://",
-    b"https://",
-)
+PLAYLISTS = (b"#extm3u", b"ffconcat", b"[playlist]", b"[reference]", b"<asx", b"<smil", b"<mpd", b"rtsptext", b"<?wpl")
+ADDRESSES = (b"rtsp://", b"http://", b"https://")
 MPEGTS = ((0, 188), (4, 192))  # where the first packet starts, its bytes; camcorders put a time before each
 ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
@@ -101,9 +89,7 @@ def read_signature(head: bytes) -> Signature | str | None:
     if any(len(head) > first + 2 * step and head[first] == head[first + step] == head[first + 2 * step] == 0x47 for first, step in MPEGTS):
         return Signature("container", "mpegts")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    if any(mark.lower() in text[:400] for mark in PLAYLISTS if mark not in (b"rtsp://", b"http://", b"https://")) or text.startswith(
-        (b"rtsp://", b"http://", b"https://")
-    ):
+    if any(mark in text[:400] for mark in PLAYLISTS) or text.startswith(ADDRESSES):
         return "file_playlist"
     if b"<svg" in text:
         return "file_svg"

