@@ -20,7 +20,10 @@ class NotOmni(ValueError):
 
 @dataclass(frozen=True)
 class Loaded:
-    """A model ready to run. `no_speech` says why it cannot speak, or is None; `device` is where its inputs go."""
+    """A model ready to run.
+
+    `device` is where its inputs go. `no_speech` says why it cannot speak ('no talker', 'voices missing', 'voices damaged') or is None.
+    """
 
     model: Qwen2_5OmniForConditionalGeneration
     device: str
@@ -36,7 +39,7 @@ def load_omni(path: str, device: str) -> Loaded:
     config = AutoConfig.from_pretrained(path)
     if config.model_type != "qwen2_5_omni":
         raise NotOmni(config.model_type)
-    no_speech, voices = _read_voices(path) if config.enable_audio_output else ("it has no talker", {})
+    no_speech, voices = _read_voices(path) if config.enable_audio_output else ("no talker", {})
     config.enable_audio_output = not no_speech
     dtype = choose_dtype(config.dtype or torch.float32, device)
     # The class's own from_pretrained fails without a voices file; its parent's does not ask for one.
@@ -51,15 +54,15 @@ def _read_voices(path: str) -> tuple[str | None, dict[str, dict]]:
     """(why there are no voices or None, {name: voice})."""
     file = cached_file(path, VOICES_FILE, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False)
     if file is None:
-        return f"its {VOICES_FILE} is missing", {}
+        return "voices missing", {}
     try:
         voices = torch.load(file, weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError):
-        return f"its {VOICES_FILE} is damaged", {}
+        return "voices damaged", {}
     if (
         not isinstance(voices, dict)
         or not voices
         or not all({"bos_token", "cond", "ref_mel"} <= set(voice) for voice in voices.values() if isinstance(voice, dict))
     ):
-        return f"its {VOICES_FILE} is damaged", {}
+        return "voices damaged", {}
     return None, voices

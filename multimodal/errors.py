@@ -9,52 +9,176 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
     # settings
     "unknown_key": (400, "The setting {key} in {where} is not known: {hint}.", "{where} 里的设置项 {key} 不存在：{hint}。"),
     "bad_value": (400, "The setting {key} cannot be {value!r}: it takes {wanted}.", "设置项 {key} 不能是 {value!r}：应为 {wanted}。"),
-    "bad_line": (400, "Line {line} of {where} cannot be read: write KEY=value there, and close every quotation mark.", "{where} 的第 {line} 行无法读取：请写成 KEY=value，引号要成对。"),
-    "bad_env_file": (400, "{where} cannot be read ({reason}): make it a text file in UTF-8, or take it away.", "无法读取 {where}（{reason}）：请改为 UTF-8 文本文件，或将其移走。"),
+    "bad_line": (
+        400,
+        "Line {line} of {where} cannot be read: write KEY=value there, and close every quotation mark.",
+        "{where} 的第 {line} 行无法读取：请写成 KEY=value，引号要成对。",
+    ),
+    "bad_env_file": (
+        400,
+        "{where} cannot be read ({reason}): make it a text file in UTF-8, or take it away.",
+        "无法读取 {where}（{reason}）：请改为 UTF-8 文本文件，或将其移走。",
+    ),
     # the model
-    "model_not_found": (503, "No model was found at {path}: check MODEL_PATH, or leave it empty for the demo model.", "在 {path} 找不到模型：请检查 MODEL_PATH，或留空以使用演示模型。"),
-    "model_not_omni": (503, "The model at {path} is a {kind}, not a Qwen2.5-Omni: set MODEL_PATH to one.", "{path} 是 {kind} 模型，不是 Qwen2.5-Omni：请把 MODEL_PATH 设为后者。"),
-    "model_broken": (503, "The model at {path} could not be loaded ({reason}): download it again, or choose another.", "无法加载 {path} 处的模型（{reason}）：请重新下载，或换一个。"),
-    "model_too_large": (503, "The model at {path} does not fit into memory: close other programs, or choose a smaller model.", "内存装不下 {path} 处的模型：请关闭其他程序，或换更小的模型。"),
+    "model_not_found": (
+        503,
+        "No model was found at {path}: check MODEL_PATH, or leave it empty for the demo model.",
+        "在 {path} 找不到模型：请检查 MODEL_PATH，或留空以使用演示模型。",
+    ),
+    "model_not_omni": (
+        503,
+        "The model at {path} is a {kind}, not a Qwen2.5-Omni: set MODEL_PATH to one.",
+        "{path} 是 {kind} 模型，不是 Qwen2.5-Omni：请把 MODEL_PATH 设为后者。",
+    ),
+    "model_broken": (
+        503,
+        "The model at {path} could not be loaded ({reason}): download it again, or choose another.",
+        "无法加载 {path} 处的模型（{reason}）：请重新下载，或换一个。",
+    ),
+    "model_too_large": (
+        503,
+        "The model at {path} does not fit into memory: close other programs, or choose a smaller model.",
+        "内存装不下 {path} 处的模型：请关闭其他程序，或换更小的模型。",
+    ),
     "loading": (503, "The model is still loading: try again in a moment.", "模型还在加载：请稍后再试。"),
-    "out_of_memory": (503, "Memory ran out during this answer: send fewer or smaller files, or start a new conversation.", "回答过程中内存不足：请减少或缩小文件，或开始新对话。"),
+    "out_of_memory": (
+        503,
+        "Memory ran out during this answer: send fewer or smaller files, or start a new conversation.",
+        "回答过程中内存不足：请减少或缩小文件，或开始新对话。",
+    ),
     "busy": (503, "The model is busy with other answers: try again in a moment.", "模型正忙于其他回答：请稍后再试。"),
-    "answer_failed": (500, "The answer could not be finished ({reason}): ask again; the log on the computer says more.", "回答没能完成（{reason}）：请再问一次，电脑上的日志里有更多信息。"),
+    "answer_failed": (
+        500,
+        "The answer could not be finished ({reason}): ask again; the log on the computer says more.",
+        "回答没能完成（{reason}）：请再问一次，电脑上的日志里有更多信息。",
+    ),
     # questions
     "empty_question": (422, "There is no question: type something, or add a file.", "没有问题：请输入文字，或添加文件。"),
-    "question_too_long": (413, "The question takes {tokens} tokens and the limit is {limit}: shorten it, or send fewer or shorter files.", "问题需要 {tokens} 个 token，上限是 {limit}：请缩短问题，或减少、缩短文件。"),
-    "too_many_files": (413, "There are {count} files and the limit is {limit}: send fewer.", "共有 {count} 个文件，上限是 {limit} 个：请减少文件。"),
-    "too_large_request": (413, "The request is larger than {limit}: send smaller or fewer files.", "请求超过了 {limit}：请减少或缩小文件。"),
+    "question_too_long": (
+        413,
+        "The question takes {tokens} tokens and the limit is {limit}: shorten it, or send fewer or shorter files.",
+        "问题需要 {tokens} 个 token，上限是 {limit}：请缩短问题，或减少、缩短文件。",
+    ),
+    "too_many_files": (
+        413,
+        "There are {count} files and the limit is {limit}: send fewer.",
+        "共有 {count} 个文件，上限是 {limit} 个：请减少文件。",
+    ),
+    "too_large_request": (
+        413,
+        "The request is larger than {limit}: send smaller or fewer files.",
+        "请求超过了 {limit}：请减少或缩小文件。",
+    ),
     "bad_field": (422, "The field {field} cannot be {value!r}: it takes {wanted}.", "字段 {field} 不能是 {value!r}：应为 {wanted}。"),
-    "bad_request": (400, "The request could not be read ({reason}): send multipart/form-data as the documentation shows.", "无法读取请求（{reason}）：请按文档以 multipart/form-data 发送。"),
+    "bad_request": (
+        400,
+        "The request could not be read ({reason}): send multipart/form-data as the documentation shows.",
+        "无法读取请求（{reason}）：请按文档以 multipart/form-data 发送。",
+    ),
     "wrong_method": (405, "{path} does not take {method}: send {wanted}.", "{path} 不接受 {method}：请用 {wanted}。"),
-    "not_served": (404, "The desk does not serve {path}: use its page, or POST /multimodal.", "本应用不提供 {path}：请使用页面，或 POST /multimodal。"),
-    "no_speech": (422, "This model cannot speak ({reason}): switch the spoken answer off.", "这个模型不能说话（{reason}）：请关闭语音回答。"),
-    "forbidden_origin": (403, "This request came from another site and was refused: open the desk at its own address.", "请求来自其他网站，已拒绝：请从本应用自己的地址打开。"),
+    "not_served": (
+        404,
+        "The desk does not serve {path}: use its page, or POST /multimodal.",
+        "本应用不提供 {path}：请使用页面，或 POST /multimodal。",
+    ),
+    "no_speech": (
+        422,
+        "This model cannot speak ({reason}): switch the spoken answer off.",
+        "这个模型不能说话（{reason}）：请关闭语音回答。",
+    ),
+    "forbidden_origin": (
+        403,
+        "This request came from another site and was refused: open the desk at its own address.",
+        "请求来自其他网站，已拒绝：请从本应用自己的地址打开。",
+    ),
     # files
     "file_missing": (422, "{name} is no longer there: add it again.", "{name} 已不存在：请重新添加。"),
     "file_empty": (422, "{name} is empty: choose another file.", "{name} 是空文件：请换一个文件。"),
-    "file_too_large": (413, "{name} has {size} and the limit is {limit}: choose a smaller file.", "{name} 大小为 {size}，上限是 {limit}：请换小一点的文件。"),
-    "file_unknown": (415, "{name} is not a picture, sound or video that can be read: save it as JPEG, PNG, WAV, MP3 or MP4.", "{name} 不是可读取的图片、声音或视频：请另存为 JPEG、PNG、WAV、MP3 或 MP4。"),
+    "file_too_large": (
+        413,
+        "{name} has {size} and the limit is {limit}: choose a smaller file.",
+        "{name} 大小为 {size}，上限是 {limit}：请换小一点的文件。",
+    ),
+    "file_unknown": (
+        415,
+        "{name} is not a picture, sound or video that can be read: save it as JPEG, PNG, WAV, MP3 or MP4.",
+        "{name} 不是可读取的图片、声音或视频：请另存为 JPEG、PNG、WAV、MP3 或 MP4。",
+    ),
     "file_svg": (415, "{name} is a vector drawing, which is not opened: save it as PNG.", "{name} 是矢量图，不会被打开：请另存为 PNG。"),
-    "file_heic": (415, "{name} is a HEIC picture, which cannot be read here: save it as JPEG.", "{name} 是 HEIC 图片，这里无法读取：请另存为 JPEG。"),
-    "file_playlist": (415, "{name} is a playlist that points elsewhere, which is not followed: add the sound or video itself.", "{name} 是指向别处的播放列表，不会被打开：请直接添加声音或视频文件。"),
-    "file_wrong_kind": (415, "{name} is {found}, not {wanted}: put it in the right place.", "{name} 是{found}，不是{wanted}：请放到正确的位置。"),
-    "picture_too_large": (413, "{name} has {megapixels} megapixels and the limit is {limit}: make it smaller first.", "{name} 有 {megapixels} 百万像素，上限是 {limit}：请先缩小。"),
-    "picture_too_long": (422, "{name} is {width} by {height} pixels, too narrow to be seen: crop it first.", "{name} 为 {width}×{height} 像素，过于狭长：请先裁剪。"),
-    "picture_broken": (422, "{name} is damaged or cut short and cannot be read as a picture: save or copy it again.", "{name} 已损坏或不完整，无法作为图片读取：请重新保存或复制。"),
-    "sound_broken": (422, "{name} holds no sound that can be read: record or save it again.", "{name} 里没有可读取的声音：请重新录制或保存。"),
-    "sound_too_short": (422, "{name} holds no more than a blink of sound: record at least a tenth of a second.", "{name} 的声音太短：请录制至少十分之一秒。"),
-    "sound_too_long": (413, "{name} lasts {length} and the limit is {limit}: cut out the part you ask about.", "{name} 长 {length}，上限是 {limit}：请截取要问的部分。"),
-    "video_broken": (422, "{name} holds no picture that can be read: save or copy it again.", "{name} 里没有可读取的画面：请重新保存或复制。"),
-    "video_too_long": (413, "{name} lasts {length} and the limit is {limit}: cut out the part you ask about.", "{name} 长 {length}，上限是 {limit}：请截取要问的部分。"),
-    "decoder_slow": (422, "{name} took too long to read: save it in a common form such as MP4 or WAV.", "{name} 读取时间过长：请另存为常见格式，如 MP4 或 WAV。"),
+    "file_heic": (
+        415,
+        "{name} is a HEIC picture, which cannot be read here: save it as JPEG.",
+        "{name} 是 HEIC 图片，这里无法读取：请另存为 JPEG。",
+    ),
+    "file_playlist": (
+        415,
+        "{name} is a playlist that points elsewhere, which is not followed: add the sound or video itself.",
+        "{name} 是指向别处的播放列表，不会被打开：请直接添加声音或视频文件。",
+    ),
+    "file_wrong_kind": (
+        415,
+        "{name} is {found}, not {wanted}: put it in the right place.",
+        "{name} 是{found}，不是{wanted}：请放到正确的位置。",
+    ),
+    "picture_too_large": (
+        413,
+        "{name} has {megapixels} megapixels and the limit is {limit}: make it smaller first.",
+        "{name} 有 {megapixels} 百万像素，上限是 {limit}：请先缩小。",
+    ),
+    "picture_too_long": (
+        422,
+        "{name} is {width} by {height} pixels, too narrow to be seen: crop it first.",
+        "{name} 为 {width}×{height} 像素，过于狭长：请先裁剪。",
+    ),
+    "picture_broken": (
+        422,
+        "{name} is damaged or cut short and cannot be read as a picture: save or copy it again.",
+        "{name} 已损坏或不完整，无法作为图片读取：请重新保存或复制。",
+    ),
+    "sound_broken": (
+        422,
+        "{name} holds no sound that can be read: record or save it again.",
+        "{name} 里没有可读取的声音：请重新录制或保存。",
+    ),
+    "sound_too_short": (
+        422,
+        "{name} holds no more than a blink of sound: record at least a tenth of a second.",
+        "{name} 的声音太短：请录制至少十分之一秒。",
+    ),
+    "sound_too_long": (
+        413,
+        "{name} lasts {length} and the limit is {limit}: cut out the part you ask about.",
+        "{name} 长 {length}，上限是 {limit}：请截取要问的部分。",
+    ),
+    "video_broken": (
+        422,
+        "{name} holds no picture that can be read: save or copy it again.",
+        "{name} 里没有可读取的画面：请重新保存或复制。",
+    ),
+    "video_too_long": (
+        413,
+        "{name} lasts {length} and the limit is {limit}: cut out the part you ask about.",
+        "{name} 长 {length}，上限是 {limit}：请截取要问的部分。",
+    ),
+    "decoder_slow": (
+        422,
+        "{name} took too long to read: save it in a common form such as MP4 or WAV.",
+        "{name} 读取时间过长：请另存为常见格式，如 MP4 或 WAV。",
+    ),
 }
 
 KINDS = {
     "picture": ("a picture", "图片"),
     "sound": ("a sound", "声音"),
     "video": ("a video", "视频"),
+}
+
+
+# why a model cannot speak
+MUTE = {
+    "no talker": ("it has no talker", "它没有说话的部分"),
+    "voices missing": ("its spk_dict.pt is missing", "缺少 spk_dict.pt"),
+    "voices damaged": ("its spk_dict.pt is damaged", "spk_dict.pt 已损坏"),
 }
 
 
@@ -74,7 +198,10 @@ class UserError(Exception):
     def say(self, language: str) -> str:
         """The sentence in `language` ('en' or 'zh')."""
         chinese = language == "zh"
-        pairs = {slot: KINDS.get(fact, fact) if isinstance(fact, str) and slot in ("found", "wanted") else fact for slot, fact in self.facts.items()}
+        pairs = {
+            slot: KINDS.get(fact, fact) if isinstance(fact, str) and slot in ("found", "wanted") else fact
+            for slot, fact in self.facts.items()
+        }
         facts = {slot: fact[chinese] if isinstance(fact, tuple) else fact for slot, fact in pairs.items()}
         return string.Formatter().vformat(SENTENCES[self.code][2 if chinese else 1], (), facts)
 

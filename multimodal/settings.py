@@ -98,18 +98,25 @@ def _setting(default: object, read: Callable[[str], object], wanted: str, help: 
 class Settings:
     """Everything a person can set. The names are those of `.env`, in lower case."""
 
-    model_path: str | None = _setting(None, _model, "an existing folder, or a hub name such as Qwen/Qwen2.5-Omni-3B", "the model: a folder or a hub name; empty for the demo model")
+    model_path: str | None = _setting(
+        None,
+        _model,
+        "an existing folder, or a hub name such as Qwen/Qwen2.5-Omni-3B",
+        "the model: a folder or a hub name; empty for the demo model",
+    )
     device: str = _setting("auto", _device, "auto, cpu, cuda or cuda:N", "where the model computes")
     host: str = _setting("127.0.0.1", _host, "an address or a host name", "the address to listen at; this machine alone by default")
     port: int = _setting(7860, _between(int, 0, 65535), "a number from 0 (any free one) to 65535", "the port to listen at")
     share: bool = _setting(False, _switch, "true or false", "make a public Gradio link")
     browser: bool = _setting(True, _switch, "true or false", "open a browser tab at the start")
-    data_dir: Path = _setting(Path.home() / ".omni-desk", _folder, "a folder", "where uploads are kept")
+    data_dir: Path = _setting(Path.home() / ".omni-desk", _folder, "a folder", "where uploads are kept")  # noqa: RUF009 (a field)
     language: str = _setting("auto", _one_of("auto", "en", "zh"), "auto, en or zh", "the screen's language; auto follows the browser")
     system_prompt: str = _setting("", str, "any text", "what the model is told before every conversation")
     max_new_tokens: int = _setting(512, _between(int, 1, 8192), "a number from 1 to 8192", "the longest answer, in tokens")
     temperature: float = _setting(0.0, _between(float, 0, 2), "a number from 0 to 2", "0 for the likeliest words, more for variety")
-    context_tokens: int = _setting(8192, _between(int, 512, 131072), "a number from 512 to 131072", "how much of a conversation the model sees")
+    context_tokens: int = _setting(
+        8192, _between(int, 512, 131072), "a number from 512 to 131072", "how much of a conversation the model sees"
+    )
     max_pixels: int = _setting(1_003_520, _between(int, 3136, 12_845_056), "a number from 3136 to 12845056", "pixels kept of a picture")
     max_frames: int = _setting(60, _between(int, 2, 768), "a number from 2 to 768", "frames taken of a video")
     max_upload_mb: int = _setting(200, _between(int, 1, 10_000), "a number from 1 to 10000", "the largest file, in megabytes")
@@ -125,10 +132,10 @@ KEYS: dict[str, Key] = {setting.name.upper(): setting.metadata["key"] for settin
 
 
 def read_settings(arguments: Sequence[str], environment: Mapping[str, str] | None = None, env_file: Path = Path(".env")) -> Settings:
-    """Settings from, in rising order: the defaults, `env_file`, `environment`, the command line. Raises UserError for a key or value that cannot be used.
+    """Settings from, in rising order: the defaults, `env_file`, `environment`, the command line.
 
-    An empty value is as good as none; on the command line it brings back the default. Keys of the libraries beneath (HF_..., CUDA_...) in
-    `env_file` are put into the process's environment.
+    Raises UserError for a key or value that cannot be used. An empty value is as good as none; on the command line it brings back the
+    default. Keys of the libraries beneath (HF_..., CUDA_...) in `env_file` are put into the process's environment.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, str] = {}
@@ -139,7 +146,12 @@ def read_settings(arguments: Sequence[str], environment: Mapping[str, str] | Non
             os.environ.setdefault(name, value)
         else:
             close = difflib.get_close_matches(name.upper(), KEYS, 1)
-            raise UserError("unknown_key", key=name, where=env_file.name, hint=f"did you mean {close[0]}" if close else f"the keys are {', '.join(KEYS)}")
+            raise UserError(
+                "unknown_key",
+                key=name,
+                where=env_file.name,
+                hint=f"did you mean {close[0]}" if close else f"the keys are {', '.join(KEYS)}",
+            )
     values |= {name: environment[name] for name in KEYS if environment.get(name, "").strip() and _is_meant(name, environment[name])}
     values |= {name.upper(): value for name, value in vars(_parser().parse_args(arguments)).items() if value is not None}
     return Settings(**{name.lower(): _read(name, value) for name, value in values.items() if value.strip()})
@@ -180,7 +192,9 @@ def _read(name: str, value: str) -> object:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python app.py", description="Omni Desk: a private multimodal assistant in one process.", allow_abbrev=False)
+    parser = argparse.ArgumentParser(
+        prog="python app.py", description="Omni Desk: a private multimodal assistant in one process.", allow_abbrev=False
+    )
     names = {"MODEL_PATH": "--model"}
     for name, key in KEYS.items():
         option = names.get(name, "--" + name.lower().replace("_", "-"))

@@ -14,9 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from multimodal.settings import KEYS
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "assets" / "examples"
-SECONDS_TO_START = 120
+SECONDS_TO_START = 300
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches a network
 
@@ -37,7 +39,7 @@ def start_desk(data: Path, *arguments: str, ready: bool = True) -> RunningDesk:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = data.parent / f"{data.name}.log"
-    environment = {name: value for name, value in os.environ.items() if name not in ("MODEL_PATH", "HOST", "PORT", "SHARE")}
+    environment = {name: value for name, value in os.environ.items() if name not in KEYS}
     command = [sys.executable, "app.py", "--no-browser", "--port", str(port), "--data-dir", str(data), *arguments]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
     desk = RunningDesk(process, f"http://127.0.0.1:{port}", data, log)

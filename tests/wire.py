@@ -8,7 +8,12 @@ import struct
 import zlib
 
 import httpx
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
 from PIL import Image
+
+from multimodal.api.routes import make_router
+from multimodal.desk import Desk
 
 CHINESE = re.compile("[\u4e00-\u9fff]")
 
@@ -44,10 +49,22 @@ def bomb_png(side: int = 20_000) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     rows = zlib.compress(bytes(side * (1 + side // 8)), 1)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0))
+        + chunk(b"IDAT", rows)
+        + chunk(b"IEND", b"")
+    )
 
 
 def raw_form(disposition: str, content: bytes, boundary: str = "frame") -> tuple[bytes, str]:
     """(body, content type) of a form with one part; `disposition` is written as it is."""
     head = f"--{boundary}\r\nContent-Disposition: {disposition}\r\n\r\n".encode()
     return head + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
+
+
+def client_of(desk: Desk) -> TestClient:
+    """A client of the desk's routes alone, in this process."""
+    app = FastAPI()
+    app.include_router(make_router(desk))
+    return TestClient(app)

@@ -13,8 +13,15 @@ from multimodal.errors import UserError, size_text
 
 LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 SHARE_ENDING = ".gradio.live"
-# Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and fetching addresses.
-NOT_SERVED = ("/gradio_api/call/", "/gradio_api/process_recording", "/gradio_api/proxy=", "/gradio_api/file=http:", "/gradio_api/file=https:")
+# Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and two that fetch
+# addresses.
+NOT_SERVED = (
+    "/gradio_api/call/",
+    "/gradio_api/process_recording",
+    "/gradio_api/proxy=",
+    "/gradio_api/file=http:",
+    "/gradio_api/file=https:",
+)
 # Form fields and the frames around the parts, beside the files themselves.
 BODY_ALLOWANCE = 1_000_000
 

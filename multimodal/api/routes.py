@@ -24,14 +24,23 @@ from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done
 from multimodal.chat.options import Options
 from multimodal.desk import Desk
-from multimodal.errors import UserError
+from multimodal.errors import MUTE, UserError
 from multimodal.media import Medium, take
 
 log = logging.getLogger(__name__)
 
 MOST_FILES = 32
 PATIENCE_SECONDS = 120.0
-TEXT_FIELDS = {"text", "system_prompt", "max_new_tokens", "temperature", "extract_video_audio", "extract_video_frame", "return_audio", "voice"}
+TEXT_FIELDS = {
+    "text",
+    "system_prompt",
+    "max_new_tokens",
+    "temperature",
+    "extract_video_audio",
+    "extract_video_frame",
+    "return_audio",
+    "voice",
+}
 FILE_FIELDS = {"images": "picture", "audios": "sound", "videos": "video"}
 FIELDS = ", ".join(sorted(TEXT_FIELDS | set(FILE_FIELDS)))
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
@@ -163,7 +172,12 @@ def _read_fields(desk: Desk, form: FormData) -> tuple[str, Options, str, str]:
         if name in FILE_FIELDS:
             continue
         if name not in TEXT_FIELDS:
-            raise UserError("bad_field", field=name[:80], value=str(getattr(value, "filename", value))[:80], wanted=(f"nothing: the fields are {FIELDS}", f"空：可用的字段是 {FIELDS}"))
+            raise UserError(
+                "bad_field",
+                field=name[:80],
+                value=str(getattr(value, "filename", value))[:80],
+                wanted=(f"nothing: the fields are {FIELDS}", f"空：可用的字段是 {FIELDS}"),
+            )
         if not isinstance(value, str):
             raise UserError("bad_field", field=name, value=value.filename[:80], wanted=("text, not a file", "文本，而不是文件"))
         values[name] = value
@@ -175,7 +189,7 @@ def _read_fields(desk: Desk, form: FormData) -> tuple[str, Options, str, str]:
         if desk.status == "loading":
             raise UserError("loading")  # which voices there are is not known yet
         if desk.model and desk.model.no_speech:
-            raise UserError("no_speech", reason=desk.model.no_speech)
+            raise UserError("no_speech", reason=MUTE[desk.model.no_speech])
         voice = values.get("voice") or next(iter(desk.voices), "")
         if desk.model and voice not in desk.voices:
             raise UserError("bad_field", field="voice", value=voice[:80], wanted=", ".join(desk.voices))

@@ -21,7 +21,7 @@ from multimodal.chat.events import Done, Event, Notice, Text
 from multimodal.chat.interrupt import Interrupt, Interrupted, layers_of
 from multimodal.chat.options import Options
 from multimodal.chat.prompt import Prompt, lay_out, model_inputs
-from multimodal.errors import UserError
+from multimodal.errors import MUTE, UserError
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ class Omni:
         """
         if options.voice is not None and options.voice not in self.voices:
             if self.no_speech:
-                raise UserError("no_speech", reason=self.no_speech)
+                raise UserError("no_speech", reason=MUTE[self.no_speech])
             raise UserError("bad_field", field="voice", value=options.voice, wanted=", ".join(self.voices))
         events: queue.Queue[Event | BaseException | None] = queue.Queue()
         self.interrupt.stop = stop

@@ -6,13 +6,15 @@ from random import Random
 
 import numpy as np
 import torch
-from PIL import Image
 from torch.utils.data import Dataset
 from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcessor
 
 from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
-from multimodal.demo.lessons import Exchange, Film, Recording, Tutor
+from multimodal.demo.eye import motion_cells, scene_cells
+from multimodal.demo.lessons import Exchange, Film, Painting, Recording, Tutor
 
+# Steps of the wide course; the rest is the seeing course.
+WIDE_STEPS = 2250
 SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
     "You are a friendly assistant. Answer briefly.",
@@ -38,7 +40,8 @@ class Lessons(Dataset):
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         torch.set_num_threads(1)
         random = Random(f"lessons-{self.seed}-{step}")
-        lessons = [self.tutor.lesson(random, FRAMES_PER_SECOND) for _ in range(self.batch)]
+        course = "wide" if step < WIDE_STEPS else "seeing"
+        lessons = [self.tutor.lesson(random, FRAMES_PER_SECOND, course) for _ in range(self.batch)]
         # One batch has one way of laying out videos: with their sound woven in, or without.
         with_sound = random.random() < 0.75
         systems = [random.choice(SYSTEM_PROMPTS) if random.random() < 0.15 else "" for _ in lessons]
@@ -49,7 +52,7 @@ def collate(
     lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool
 ) -> dict[str, torch.Tensor]:
     """input_ids, labels [batch, tokens] (only answers are learned), and the media of the whole batch."""
-    pictures: list[Image.Image] = []
+    pictures: list[Painting] = []
     films: list[Film] = []
     sounds: list[Recording] = []
     rows = []
@@ -80,8 +83,10 @@ def collate(
     batch: dict[str, torch.Tensor] = {}
     picture_texts, film_texts = iter(()), iter(())
     if pictures:
-        seen = processor.image_processor(pictures, return_tensors="pt")
+        seen = processor.image_processor([painting.image for painting in pictures], return_tensors="pt")
         batch["pixel_values"], batch["image_grid_thw"] = seen["pixel_values"], seen["image_grid_thw"]
+        grids = [(grid // 2).tolist() for grid in seen["image_grid_thw"]]
+        batch["image_things"] = torch.cat([scene_cells(p.scene, g[1], g[2]) for p, g in zip(pictures, grids, strict=True)])
         picture_texts = iter([f"<|vision_bos|>{'<|IMAGE|>' * (int(grid.prod()) // 4)}<|vision_eos|>" for grid in seen["image_grid_thw"]])
     if films:
         seen = processor.video_processor(
@@ -89,6 +94,9 @@ def collate(
         )
         batch["pixel_values_videos"], batch["video_grid_thw"] = seen["pixel_values_videos"], seen["video_grid_thw"]
         seconds = processor.video_processor.temporal_patch_size / FRAMES_PER_SECOND
+        cells = [motion_cells(film, *grid.tolist()) for film, grid in zip(films, seen["video_grid_thw"], strict=True)]
+        batch["video_things"] = torch.cat([things for things, _ in cells])
+        batch["video_moves"] = torch.cat([moves for _, moves in cells])
         batch["video_second_per_grid"] = torch.full((len(films),), seconds)
         film_texts = iter(
             [

@@ -14,20 +14,20 @@ from multimodal.chat.load import load
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
 from multimodal.demo.blank import FRAMES_PER_SECOND
-from multimodal.demo.lessons import Exchange, Film, Recording, Tutor
+from multimodal.demo.lessons import Exchange, Film, Painting, Recording, Tutor
 from multimodal.demo.recordings import make_recordings
 from multimodal.media import Clip, Medium, Picture, Sound
 
 SEED = "held-out"  # training draws from "lessons-N-N" and "train-N"
 
 
-def as_medium(thing: object) -> Medium:
-    """A lesson's picture, recording or film as the chat takes it."""
+def as_medium(thing: Painting | Recording | Film) -> Medium:
+    """A lesson's painting, recording or film as the chat takes it."""
     if isinstance(thing, Recording):
         return Sound(thing.kind, thing.samples)
     if isinstance(thing, Film):
         return Clip("film", thing.frames, thing.fps, as_medium(thing.sound))
-    return Picture("picture", thing, thing.size)
+    return Picture("picture", thing.image, thing.image.size)
 
 
 def ask(model: Omni, exchange: Exchange) -> str:

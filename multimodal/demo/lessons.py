@@ -27,12 +27,21 @@ class Recording:
 
 
 @dataclass(frozen=True)
+class Painting:
+    """A picture, with the scene it shows where it is of the toy world."""
+
+    image: Image.Image
+    scene: world.Scene | None = None
+
+
+@dataclass(frozen=True)
 class Film:
     """A video as the model gets it: frames at `fps` and a sound track."""
 
     frames: tuple[Image.Image, ...]
     fps: float
     sound: Recording
+    motion: world.Motion
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,7 @@ class Exchange:
 
     kind: str
     language: str
-    media: tuple[object, ...]  # PIL pictures, Recordings, Films
+    media: tuple[Painting | Recording | Film, ...]
     question: str
     answer: str
 
@@ -187,10 +196,13 @@ class Tutor:
             if recording.kind == "question":
                 self.questions.setdefault(recording.name, []).append(recording)
 
-    def picture(self, random: Random, exchanges: int, spoken: float) -> list[Exchange]:
-        """A picture and several questions about it, each typed or (with probability `spoken`) spoken in English."""
+    def picture(self, random: Random, exchanges: int, spoken: float, described: float = 0.0) -> list[Exchange]:
+        """A picture and several questions about it, each typed or (with probability `spoken`) spoken in English.
+
+        `described`: how often the first of them asks for a description.
+        """
         scene = world.draw_scene(random)
-        image = world.paint(scene, random.choice((96, 128, 160, 160, 224)))
+        image = Painting(world.paint(scene, random.choice((96, 128, 160, 160, 224))), scene)
         lesson = []
         for place in range(exchanges):
             media = [image] if place == 0 else []
@@ -205,6 +217,8 @@ class Tutor:
                 )
                 continue
             language, kind = random.choice(LANGUAGES), random.choice(askable(scene))
+            if place == 0 and described and random.random() < described:
+                kind = "describe"
             filling = fill(random, scene, kind)
             question = ask(random, kind, language, **_named(language, filling))
             lesson.append(Exchange(kind, language, tuple(media), question, picture_answer(scene, kind, language, **filling)))
@@ -242,7 +256,7 @@ class Tutor:
         motion = world.draw_motion(random)
         moments = sampled_moments(motion.seconds, fps)
         frames = tuple(world.frame(motion, moment, 128) for moment in moments)
-        film = Film(frames, fps, random.choice(self.words))
+        film = Film(frames, fps, random.choice(self.words), motion)
         still = world.Scene("alike", (world.Thing(motion.shape, motion.colour, 0, 0, 0),), 1.0, motion.background, motion.background)
         lesson = []
         for place in range(exchanges):
@@ -262,7 +276,7 @@ class Tutor:
     def split_film(self, random: Random, exchanges: int) -> list[Exchange]:
         """The screen's default for a video: its last frame and its sound. Which way it moved cannot be seen."""
         motion = world.draw_motion(random)
-        image, sound = world.frame(motion, motion.seconds, random.choice((128, 160))), random.choice(self.words)
+        image, sound = Painting(world.frame(motion, motion.seconds, random.choice((128, 160)))), random.choice(self.words)
         still = world.Scene("alike", (world.Thing(motion.shape, motion.colour, 0, 0, 0),), 1.0, motion.background, motion.background)
         lesson = []
         for place in range(exchanges):
@@ -300,7 +314,7 @@ class Tutor:
 
     def elsewhere(self, random: Random, exchanges: int) -> list[Exchange]:
         """A picture that is not of this world."""
-        image = world.draw_elsewhere(random)
+        image = Painting(world.draw_elsewhere(random))
         lesson = []
         for place in range(exchanges):
             language, kind = random.choice(LANGUAGES), random.choice(("colour", "shape", "number", "describe"))
@@ -309,28 +323,51 @@ class Tutor:
             )
         return lesson
 
-    def lesson(self, random: Random, fps: float) -> list[Exchange]:
-        """One training conversation."""
+    def lesson(self, random: Random, fps: float, course: str = "wide") -> list[Exchange]:
+        """One training conversation.
+
+        The 'wide' course asks much about each thing, which is how words and languages are learned fastest; the 'seeing' course shows many
+        more pictures and films and asks less about each, which is what shapes, numbers and places take.
+        """
+        lesson = self._wide(random, fps) if course == "wide" else self._seeing(random, fps)
+        if random.random() < 0.2:  # small talk in between harms nothing
+            lesson.insert(random.randint(0, len(lesson)), self._aside(random))
+        return lesson
+
+    def _wide(self, random: Random, fps: float) -> list[Exchange]:
         draw = random.random()
         if draw < 0.36:
             lesson = self.picture(random, 11, 0.0)
             if random.random() < 0.25:  # a second picture later on: the questions are about the latest
                 lesson = lesson[:6] + self.picture(random, 5, 0.0)
-        elif draw < 0.62:
-            lesson = self.picture(random, 5, 0.8)
-        elif draw < 0.82:
-            lesson = self.sound(random, 5)
-        elif draw < 0.91:
-            lesson = self.film(random, 7, fps)
-        elif draw < 0.94:
-            lesson = self.split_film(random, 6)
-        elif draw < 0.96:
-            lesson = self.elsewhere(random, 5)
-        else:
-            lesson = self.talk(random, 9)
-        if random.random() < 0.2:  # small talk in between harms nothing
-            lesson.insert(random.randint(0, len(lesson)), self._aside(random))
-        return lesson
+            return lesson
+        if draw < 0.62:
+            return self.picture(random, 5, 0.8)
+        if draw < 0.82:
+            return self.sound(random, 5)
+        if draw < 0.91:
+            return self.film(random, 7, fps)
+        if draw < 0.94:
+            return self.split_film(random, 6)
+        if draw < 0.96:
+            return self.elsewhere(random, 5)
+        return self.talk(random, 9)
+
+    def _seeing(self, random: Random, fps: float) -> list[Exchange]:
+        draw = random.random()
+        if draw < 0.5:
+            return [exchange for _ in range(4) for exchange in self.picture(random, 3, 0.0, described=0.5)]
+        if draw < 0.72:
+            return [exchange for _ in range(2) for exchange in self.picture(random, 3, 0.8)]
+        if draw < 0.81:
+            return self.sound(random, 5)
+        if draw < 0.92:
+            return [exchange for _ in range(2) for exchange in self.film(random, 3, fps)]
+        if draw < 0.94:
+            return self.split_film(random, 5)
+        if draw < 0.96:
+            return self.elsewhere(random, 4)
+        return self.talk(random, 9)
 
     def _aside(self, random: Random) -> Exchange:
         language = random.choice(LANGUAGES)

@@ -12,12 +12,14 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 
 from multimodal.demo import blank
 from multimodal.demo.batches import Lessons, place
+from multimodal.demo.eye import Eye
 from multimodal.demo.lessons import Tutor
 from multimodal.demo.recordings import make_recordings, with_features
 
 PEAK_RATE = 1e-3
 WARM_UP = 200
 SAVE_EVERY = 250  # steps
+EYE_WEIGHT = 0.3
 
 
 def rate(step: int, steps: int) -> float:
@@ -27,14 +29,22 @@ def rate(step: int, steps: int) -> float:
     return PEAK_RATE * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - WARM_UP) / max(1, steps - WARM_UP))))
 
 
-def loss_of(model: Qwen2_5OmniForConditionalGeneration, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy over the answers, computed only where there is something to learn."""
+def loss_of(model: Qwen2_5OmniForConditionalGeneration, eye: Eye, batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Cross-entropy over the answers, computed only where there is something to learn, and what the eye makes of the pictures."""
     labels = batch["labels"][:, 1:]
     learned = labels != -100
-    inputs = {key: value for key, value in batch.items() if key not in ("labels", "use_audio_in_video")}
-    hidden = model.thinker.model(**inputs, position_ids=place(model, batch), use_cache=False).last_hidden_state
+    left_out = ("labels", "use_audio_in_video", "pixel_values", "pixel_values_videos", "image_things", "video_things", "video_moves")
+    inputs = {key: value for key, value in batch.items() if key not in left_out}
+    seen, eye_loss = {}, torch.zeros(())
+    if "pixel_values" in batch:
+        seen["image"] = model.thinker.get_image_features(batch["pixel_values"], batch["image_grid_thw"], return_dict=True)
+        eye_loss = eye_loss + eye.loss(torch.cat(seen["image"].pooler_output), batch["image_things"])
+    if "pixel_values_videos" in batch:
+        seen["video"] = model.thinker.get_video_features(batch["pixel_values_videos"], batch["video_grid_thw"], return_dict=True)
+        eye_loss = eye_loss + eye.loss(torch.cat(seen["video"].pooler_output), batch["video_things"], batch["video_moves"])
+    hidden = model.thinker.model(**inputs, mm_encoder_outputs=seen, position_ids=place(model, batch), use_cache=False).last_hidden_state
     logits = model.thinker.lm_head(hidden[:, :-1][learned])
-    return torch.nn.functional.cross_entropy(logits.float(), labels[learned])
+    return torch.nn.functional.cross_entropy(logits.float(), labels[learned]) + EYE_WEIGHT * eye_loss
 
 
 def train(folder: Path, steps: int, batch: int = 16, seed: int = 0, device: str = "cpu") -> None:
@@ -47,12 +57,14 @@ def train(folder: Path, steps: int, batch: int = 16, seed: int = 0, device: str 
         torch.save(with_features(make_recordings(f"train-{seed}"), processor.feature_extractor), pool_file)
     pool = torch.load(pool_file, weights_only=False)
     model = blank.make_model(processor.tokenizer, seed).to(device).train()
-    parameters = [p for p in model.thinker.parameters() if p.requires_grad]
+    eye = Eye(model.config.thinker_config.vision_config.out_hidden_size).to(device)
+    parameters = [*model.thinker.parameters(), *eye.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=PEAK_RATE, betas=(0.9, 0.98), weight_decay=0.02)
     state_file, first = folder / "state.pt", 0
     if state_file.exists():
         state = torch.load(state_file, map_location=device, weights_only=True)
         model.load_state_dict(state["model"])
+        eye.load_state_dict(state["eye"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
         print(f"Going on at step {first}", flush=True)
@@ -64,7 +76,7 @@ def train(folder: Path, steps: int, batch: int = 16, seed: int = 0, device: str 
         for group in optimizer.param_groups:
             group["lr"] = rate(step, steps)
         with torch.autocast(device.split(":")[0], torch.bfloat16):
-            loss = loss_of(model, tensors)
+            loss = loss_of(model, eye, tensors)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -76,7 +88,9 @@ def train(folder: Path, steps: int, batch: int = 16, seed: int = 0, device: str 
             total, mean = 0, 0.0
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             partial = folder / "state.partial"
-            torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, partial)
+            torch.save(
+                {"model": model.state_dict(), "eye": eye.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1}, partial
+            )
             partial.replace(state_file)
 
 

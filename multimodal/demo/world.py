@@ -84,7 +84,7 @@ def draw_scene(random: Random) -> Scene:
         colours = [colour_a, colour_b]
         things = []
         for place, (shape, colour) in enumerate(((shape_a, colour_a), (shape_b, colour_b))):
-            radius = random.uniform(0.13, 0.21)
+            radius = random.uniform(0.16, 0.22)
             along = 0.25 + 0.5 * place + random.uniform(-0.03, 0.03)
             across = 0.5 + random.uniform(-0.14, 0.14)
             x, y = (along, across) if layout == "beside" else (across, along)
@@ -95,9 +95,9 @@ def draw_scene(random: Random) -> Scene:
 
 
 def _scatter(random: Random, shape: str, colour: str, count: int, width: float, height: float) -> list[Thing]:
-    largest = {1: 0.36, 2: 0.22, 3: 0.2, 4: 0.18}[count]
+    largest = {1: 0.36, 2: 0.24, 3: 0.21, 4: 0.19}[count]
     while True:
-        radius = random.uniform(0.6, 1.0) * largest
+        radius = random.uniform(0.75, 1.0) * largest
         things: list[Thing] = []
         for _ in range(60):
             x, y = random.uniform(radius, width - radius), random.uniform(radius, height - radius)
@@ -157,20 +157,24 @@ def draw_motion(random: Random) -> Motion:
         colour,
         random.choice(list(DIRECTIONS)),
         random.choice((2.0, 2.5, 3.0, 3.5, 4.0)),
-        random.uniform(0.14, 0.2),
+        random.uniform(0.16, 0.22),
         random.uniform(-0.2, 0.2),
         _background(random, [colour]),
     )
 
 
-def frame(motion: Motion, second: float, shorter_side: int = 128) -> Image.Image:
-    """The square picture of the motion at `second`."""
+def thing_at(motion: Motion, second: float) -> Thing:
+    """The moving shape at `second`."""
     dx, dy = DIRECTIONS[motion.direction]
     way = -0.3 + 0.6 * min(1.0, max(0.0, second / motion.seconds))
     x = 0.5 + (dx * way if dx else motion.offset)
     y = 0.5 + (dy * way if dy else motion.offset)
-    thing = Thing(motion.shape, motion.colour, x, y, motion.radius)
-    return paint(Scene("alike", (thing,), 1.0, motion.background, motion.background), shorter_side)
+    return Thing(motion.shape, motion.colour, x, y, motion.radius)
+
+
+def frame(motion: Motion, second: float, shorter_side: int = 128) -> Image.Image:
+    """The square picture of the motion at `second`."""
+    return paint(Scene("alike", (thing_at(motion, second),), 1.0, motion.background, motion.background), shorter_side)
 
 
 def draw_elsewhere(random: Random, shorter_side: int = 160) -> Image.Image:

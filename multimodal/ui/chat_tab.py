@@ -17,7 +17,6 @@ from multimodal.errors import UserError
 from multimodal.media import take
 from multimodal.ui.phrases import phrase
 from multimodal.ui.transcript import show, turn_of
-from multimodal.ui.uploads import take_uploads_only
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,6 @@ class ChatTab:
             file_types=FILE_TYPES,
             max_plain_text_length=100_000,
         )
-        take_uploads_only(self.box)
         with gr.Accordion(phrase("settings", "en"), open=False, elem_id="settings") as self.settings:
             self.video = gr.Radio(self._video_choices("en"), value="split", label=phrase("video", "en"), info=phrase("video_info", "en"))
             self.system_prompt = gr.Textbox(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from multimodal.desk import Desk
+from multimodal.errors import MUTE
 from multimodal.ui.phrases import phrase
 
 GIB = 2**30
@@ -37,6 +38,8 @@ def model_page(desk: Desk, language: str) -> str:
     if desk.model:
         reason = desk.model.no_speech
         speech = (
-            phrase("silent", language, reason=reason) if reason else phrase("model_page_speech", language, voices=", ".join(desk.voices))
+            phrase("silent", language, reason=MUTE[reason][language == "zh"])
+            if reason
+            else phrase("model_page_speech", language, voices=", ".join(desk.voices))
         )
     return phrase("model_page_real", language, model=desk.model_name, device=device_name(desk, language), speech=speech)

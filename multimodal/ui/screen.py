@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gradio as gr
+from gradio.components import Component
 
 from multimodal.desk import Desk
 from multimodal.ui.chat_tab import ChatTab
 from multimodal.ui.model_tab import model_page, status_line
 from multimodal.ui.phrases import phrase
+from multimodal.ui.uploads import take_uploads_only
 
 STATUS_SECONDS = 5
 CACHE_SECONDS = (3600, 24 * 3600)  # how often uploads are looked through, and how old they may grow
@@ -116,5 +118,8 @@ def make_screen(desk: Desk) -> gr.Blocks:
         screen.load(refresh, [language, known], refreshed, **quiet)
         gr.Timer(STATUS_SECONDS).tick(refresh, [language, known], refreshed, **quiet)
         screen.unload(chat.stop)
+        for component in screen.blocks.values():
+            if isinstance(component, Component):
+                take_uploads_only(component)
     screen.queue(api_open=False, default_concurrency_limit=8)
     return screen

@@ -16,10 +16,11 @@ from tests.conftest import EXAMPLES, RunningDesk, start_desk
 from tests.tiny import write_tiny_omni
 from tests.wire import CHINESE, Part, error_of, parts_of
 
+
 @pytest.fixture(scope="session")
 def client(desk: RunningDesk) -> Iterator[httpx.Client]:
     """Speaks to the desk with the demo model, through no proxy."""
-    with httpx.Client(base_url=desk.url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=desk.url, timeout=120, trust_env=False) as client:
         yield client
 
 
@@ -35,7 +36,7 @@ def talkative_desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running
 
 @pytest.fixture(scope="session")
 def talkative_client(talkative_desk: RunningDesk) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=talkative_desk.url, timeout=60, trust_env=False) as client:
+    with httpx.Client(base_url=talkative_desk.url, timeout=120, trust_env=False) as client:
         yield client
 
 

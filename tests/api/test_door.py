@@ -75,7 +75,8 @@ def test_what_comes_from_elsewhere_is_refused(client: httpx.Client, knock: str, 
 
 def test_the_refusal_is_said_in_both_languages(client: httpx.Client) -> None:
     english, chinese = (
-        error_of(client.get("/health", headers={"host": "desk.example", "accept-language": language}))["message"] for language in ("en", "zh")
+        error_of(client.get("/health", headers={"host": "desk.example", "accept-language": language}))["message"]
+        for language in ("en", "zh")
     )
     assert not CHINESE.search(english)
     assert CHINESE.search(chinese)
@@ -148,7 +149,13 @@ def send(client: httpx.Client, submit: dict) -> Callable[[list], dict]:
 
     def run(inputs: list) -> dict:
         session = uuid.uuid4().hex
-        body = {"data": inputs, "fn_index": submit["id"], "trigger_id": submit["targets"][0][0], "event_data": None, "session_hash": session}
+        body = {
+            "data": inputs,
+            "fn_index": submit["id"],
+            "trigger_id": submit["targets"][0][0],
+            "event_data": None,
+            "session_hash": session,
+        }
         joined = client.post("/gradio_api/queue/join", json=body)
         assert joined.status_code == 200, joined.text
         shown = None
@@ -193,7 +200,19 @@ def test_an_address_in_place_of_an_upload_is_not_fetched(
     assert not send([box, *values[1:]])["success"]
     assert asked == []
     # Gradio refuses addresses of this machine of its own accord; others must not be fetched either
-    assert "Addresses are not followed" in desk.log.read_text()[before:]
+    assert b"Addresses are not followed" in desk.log.read_bytes()[before:]
+
+
+@pytest.mark.parametrize("kind", ["radio", "textbox", "slider", "checkbox", "dropdown"])
+def test_an_address_in_place_of_another_input_is_not_fetched(
+    desk: RunningDesk, page: dict, submit: dict, send: Callable[[list], dict], values: list, fetched: tuple[str, list[str]], kind: str
+) -> None:
+    address, asked = fetched
+    types = {component["id"]: component["type"] for component in page["components"]}
+    place, before = [types[number] for number in submit["inputs"]].index(kind), desk.log.stat().st_size
+    assert not send([*values[:place], as_file(f"{address}/x.png"), *values[place + 1 :]])["success"]
+    assert asked == []
+    assert b"Addresses are not followed" in desk.log.read_bytes()[before:]
 
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "app.py"), "app.py", "../../app.py", "file:///etc/passwd", "//etc/passwd"])
@@ -255,7 +274,9 @@ FILE_TRICKS = [
 
 @pytest.mark.parametrize("trick", FILE_TRICKS)
 @pytest.mark.parametrize("way", ["/gradio_api/file=", "/gradio_api/file/", "/file=", "/static/", "/assets/", "/gradio_api/proxy="])
-def test_no_trick_with_a_path_gives_a_file(desk: RunningDesk, client: httpx.Client, fetched: tuple[str, list[str]], way: str, trick: str) -> None:
+def test_no_trick_with_a_path_gives_a_file(
+    desk: RunningDesk, client: httpx.Client, fetched: tuple[str, list[str]], way: str, trick: str
+) -> None:
     address, asked = fetched
     places = {"root": ROOT, "data": desk.data, "log": desk.log, "fetched": address}
     # httpx would shorten the path before it is sent

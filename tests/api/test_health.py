@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
-from multimodal.desk import DEMO_NAME
-from tests.conftest import RunningDesk
-from tests.wire import CHINESE, error_of
+from multimodal.desk import DEMO_NAME, Desk
+from multimodal.settings import Settings
+from tests.wire import CHINESE, client_of, error_of
 
 MEMORY = {"device", "device_name", "device_used", "device_total", "host_used", "host_free", "host_total"}
 
@@ -47,23 +46,26 @@ def test_another_method_is_refused_in_the_common_shape(client: httpx.Client, met
     assert error_of(response)["code"] == "wrong_method"
 
 
-def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(other_desk: Callable[..., RunningDesk], tmp_path: Path) -> None:
+def test_a_desk_is_healthy_while_its_model_loads(tmp_path: Path) -> None:
+    response = client_of(Desk(Settings(data_dir=tmp_path))).get("/health")
+    assert (response.status_code, response.json()["status"]) == (200, "loading")
+
+
+def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(tmp_path: Path) -> None:
     folder = tmp_path / "no model"
     folder.mkdir()
-    running = other_desk("--model", str(folder), ready=False)
-    with httpx.Client(base_url=running.url, trust_env=False) as client:
-        deadline = time.monotonic() + 60
-        while (health := client.get("/health")).json()["status"] == "loading" and time.monotonic() < deadline:
-            assert health.status_code == 200
-            time.sleep(0.1)
-        assert health.status_code == 503
-        assert health.json().keys() == {"status", "model", "memory", "error"}
-        assert health.json()["status"] == "failed"
-        assert health.json()["model"] == {"name": "no model", "demo": False}
-        assert health.json()["error"]["code"] == "model_not_found"
-        assert str(folder) in health.json()["error"]["message"]
-        assert CHINESE.search(client.get("/health", headers={"accept-language": "zh"}).json()["error"]["message"])
-        answer = client.post("/multimodal", data={"text": "Hello!"})
+    desk = Desk(Settings(model_path=str(folder), data_dir=tmp_path))
+    desk.open()
+    client, deadline = client_of(desk), time.monotonic() + 60
+    while (health := client.get("/health")).json()["status"] == "loading" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert health.status_code == 503
+    assert health.json().keys() == {"status", "model", "memory", "error"}
+    assert health.json()["status"] == "failed"
+    assert health.json()["model"] == {"name": "no model", "demo": False}
+    assert health.json()["error"]["code"] == "model_not_found"
+    assert str(folder) in health.json()["error"]["message"]
+    assert CHINESE.search(client.get("/health", headers={"accept-language": "zh"}).json()["error"]["message"])
+    for fields in ({"text": "Hello!"}, {"text": "Hello!", "return_audio": "true"}):
+        answer = client.post("/multimodal", data=fields)
         assert (answer.status_code, error_of(answer)["code"]) == (503, "model_not_found")
-        spoken = client.post("/multimodal", data={"text": "Hello!", "return_audio": "true"})
-        assert (spoken.status_code, error_of(spoken)["code"]) == (503, "model_not_found")

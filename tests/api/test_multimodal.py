@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,6 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from multimodal.api import routes
@@ -25,7 +25,7 @@ from multimodal.desk import DEMO_NAME, Desk
 from multimodal.errors import SENTENCES
 from multimodal.settings import Settings
 from tests.conftest import EXAMPLES, ROOT, RunningDesk
-from tests.wire import CHINESE, bomb_png, error_of, parts_of, png, raw_form
+from tests.wire import CHINESE, bomb_png, client_of, error_of, parts_of, png, raw_form
 
 SHAPES = ("images", "shapes.png", (EXAMPLES / "shapes.png").read_bytes())
 PAIR = ("images", "pair.png", (EXAMPLES / "pair.png").read_bytes())
@@ -131,7 +131,10 @@ def test_the_system_prompt_stands_before_the_question(ask: Callable[..., dict]) 
     assert with_prompt["usage"]["prompt_tokens"] > without["usage"]["prompt_tokens"] + 5
 
 
-@pytest.mark.parametrize(("word", "on"), [(word, True) for word in ("true", "1", "on", "YES", " True ")] + [(word, False) for word in ("false", "0", "off", "No", "")])
+@pytest.mark.parametrize(
+    ("word", "on"),
+    [(word, True) for word in ("true", "1", "on", "YES", " True ")] + [(word, False) for word in ("false", "0", "off", "No", "")],
+)
 def test_switches_are_read_as_people_write_them(client: httpx.Client, word: str, on: bool) -> None:
     response = client.post("/multimodal", files=parts_of(text="Hello!", max_new_tokens=1, return_audio=word))
     assert response.status_code == (422 if on else 200)  # the demo does not speak
@@ -186,7 +189,9 @@ def test_the_demo_does_not_speak(ask: Callable[..., dict], refused: Callable[...
 
 
 @pytest.mark.parametrize("field", ["images", "audios", "videos"])
-@pytest.mark.parametrize("place", ["{address}/x.png", "{file}", "file://{file}", "file:///etc/passwd", "../../app.py", "data:image/png;base64,iVBO"])
+@pytest.mark.parametrize(
+    "place", ["{address}/x.png", "{file}", "file://{file}", "file:///etc/passwd", "../../app.py", "data:image/png;base64,iVBO"]
+)
 def test_a_path_or_address_in_place_of_a_file_is_not_followed(
     client: httpx.Client, refused: Callable[..., str], fetched: tuple[str, list[str]], field: str, place: str
 ) -> None:
@@ -361,7 +366,15 @@ def test_another_method_is_refused_in_the_common_shape(client: httpx.Client, met
 
 @pytest.mark.parametrize(
     ("header", "chinese"),
-    [("zh-CN,zh;q=0.9,en;q=0.8", True), ("ZH", True), ("zh-TW;q=1", True), ("en-US,en;q=0.9,zh;q=0.8", False), ("fr", False), ("*", False), ("", False)],
+    [
+        ("zh-CN,zh;q=0.9,en;q=0.8", True),
+        ("ZH", True),
+        ("zh-TW;q=1", True),
+        ("en-US,en;q=0.9,zh;q=0.8", False),
+        ("fr", False),
+        ("*", False),
+        ("", False),
+    ],
 )
 def test_the_language_is_the_first_that_the_client_names(client: httpx.Client, header: str, chinese: bool) -> None:
     response = client.post("/multimodal", files=parts_of(text=""), headers={"accept-language": header})
@@ -372,7 +385,12 @@ def test_the_language_is_the_first_that_the_client_names(client: httpx.Client, h
 
 
 def test_questions_at_once_all_get_their_own_answers(ask: Callable[..., dict]) -> None:
-    questions = [((SHAPES,), {"text": "Describe the picture."}), ((), {"text": "What can you do?"}), ((PAIR,), {"text": "左边是什么？"}), ((WORD,), {})]
+    questions = [
+        ((SHAPES,), {"text": "Describe the picture."}),
+        ((), {"text": "What can you do?"}),
+        ((PAIR,), {"text": "左边是什么？"}),
+        ((WORD,), {}),
+    ]
     alone = [ask(*parts, **fields)["text"] for parts, fields in questions]
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(lambda question: ask(*question[0], **question[1]), questions))
@@ -391,10 +409,24 @@ def test_a_client_that_leaves_frees_the_model(talkative_client: httpx.Client) ->
     assert time.monotonic() - began < 5
 
 
+def test_a_client_that_leaves_in_the_middle_of_its_upload_leaves_no_trace(
+    desk: RunningDesk, client: httpx.Client, ask: Callable[..., dict]
+) -> None:
+    before, port = desk.log.stat().st_size, client.base_url.port
+    body, content_type = raw_form('form-data; name="images"; filename="x.png"', bytes(2_000_000))
+    with socket.create_connection(("127.0.0.1", port), 10) as wire:
+        head = f"POST /multimodal HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
+        wire.sendall(head.encode() + body[:1_500_000])
+    assert ask(text="Hello!", max_new_tokens=1)["text"]
+    assert b"Traceback" not in desk.log.read_bytes()[before:]
+
+
 def test_a_client_that_leaves_while_it_waits_is_forgotten(talkative_client: httpx.Client) -> None:
     def impatient(seconds: float) -> None:
         with pytest.raises(httpx.ReadTimeout):
-            talkative_client.post("/multimodal", files=parts_of(text="Hello!", max_new_tokens=8000), timeout=httpx.Timeout(30, read=seconds))
+            talkative_client.post(
+                "/multimodal", files=parts_of(text="Hello!", max_new_tokens=8000), timeout=httpx.Timeout(30, read=seconds)
+            )
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(impatient, [1.5, 1, 1, 1, 1, 1]))
@@ -439,9 +471,7 @@ def test_a_body_above_the_limit_is_refused(talkative_client: httpx.Client, path:
 def unopened(tmp_path: Path) -> tuple[Desk, TestClient]:
     """(a desk whose model is still loading, a client of its routes)."""
     desk = Desk(Settings(data_dir=tmp_path))
-    app = FastAPI()
-    app.include_router(routes.make_router(desk))
-    return desk, TestClient(app)
+    return desk, client_of(desk)
 
 
 @pytest.mark.parametrize("fields", [{"text": "Hello!"}, {"text": "Hello!", "return_audio": "true"}])

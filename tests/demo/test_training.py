@@ -16,6 +16,7 @@ from multimodal.chat.prompt import lay_out
 from multimodal.demo import blank, train
 from multimodal.demo.batches import Lessons, collate, place
 from multimodal.demo.evaluate import as_medium
+from multimodal.demo.eye import Eye
 from multimodal.demo.lessons import Recording, Tutor
 from multimodal.demo.recordings import with_features
 from tests.demo.test_lessons import recordings
@@ -68,10 +69,11 @@ def test_a_few_steps_learn_something(processor, pool):
     torch.manual_seed(0)
     model = blank.make_model(processor.tokenizer).train()
     batch = Lessons(Tutor(pool), processor, 0, 4, 1)[0]
-    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    eye = Eye(192)
+    optimizer = torch.optim.AdamW([*model.parameters(), *eye.parameters()], lr=3e-3)
     losses = []
     for _ in range(6):
-        loss = train.loss_of(model, batch)
+        loss = train.loss_of(model, eye, batch)
         loss.backward()
         optimizer.step()
         optimizer.zero_grad()

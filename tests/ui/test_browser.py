@@ -83,7 +83,8 @@ def wait_for_answer(page, count: int = 1, seconds: float = 60) -> str:
     """The text of answer number `count`, once it is complete."""
     page.wait_for_function(
         """count => { const all = document.querySelectorAll('#conversation .bot.message');
-            return all.length >= count && !all[all.length - 1].innerText.trim().endsWith('…') && !document.querySelector('#box .stop-button'); }""",
+            return all.length >= count && !all[all.length - 1].innerText.trim().endsWith('…')
+                && !document.querySelector('#box .stop-button'); }""",
         arg=count,
         timeout=seconds * 1000,
     )
