@@ -16,7 +16,7 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     command = commands.add_parser("train", help="train, or go on training")
     command.add_argument("--folder", type=Path, required=True, help="where the state of the training is kept")
-    command.add_argument("--steps", type=int, default=4000)
+    command.add_argument("--steps", type=int, default=6000)
     command.add_argument("--batch", type=int, default=16)
     command.add_argument("--seed", type=int, default=0)
     command.add_argument("--device", default="cpu")

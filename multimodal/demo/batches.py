@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import numpy as np
@@ -12,9 +13,12 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
 from multimodal.demo.eye import motion_cells, scene_cells
 from multimodal.demo.lessons import Exchange, Film, Painting, Recording, Tutor
+from multimodal.demo.words import ANSWERS
 
-# Steps of the wide course; the rest is the seeing course.
+# First the vision tower looks by itself; then comes the wide course; the rest is the seeing course.
+LOOKING_STEPS = 1800
 WIDE_STEPS = 2250
+SECONDS_PER_GRID = 2 / FRAMES_PER_SECOND  # two frames make one step of the vision tower
 SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
     "You are a friendly assistant. Answer briefly.",
@@ -40,12 +44,23 @@ class Lessons(Dataset):
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         torch.set_num_threads(1)
         random = Random(f"lessons-{self.seed}-{step}")
-        course = "wide" if step < WIDE_STEPS else "seeing"
+        if step < LOOKING_STEPS:
+            pictures = [exchange.media[0] for _ in range(self.batch) for exchange in self.tutor.picture(random, 1, 0.0)]
+            films = [self.tutor.film(random, 1, FRAMES_PER_SECOND)[0].media[0] for _ in range(self.batch // 6)]
+            return look(pictures, films, self.processor)
+        course = "wide" if step < LOOKING_STEPS + WIDE_STEPS else "seeing"
         lessons = [self.tutor.lesson(random, FRAMES_PER_SECOND, course) for _ in range(self.batch)]
         # One batch has one way of laying out videos: with their sound woven in, or without.
         with_sound = random.random() < 0.75
+        if not with_sound:
+            lessons = [[unheard(exchange) for exchange in lesson] for lesson in lessons]
         systems = [random.choice(SYSTEM_PROMPTS) if random.random() < 0.15 else "" for _ in lessons]
         return collate(lessons, systems, self.processor, with_sound)
+
+
+def unheard(exchange: Exchange) -> Exchange:
+    """The exchange as it must be where a video's sound is left out."""
+    return replace(exchange, answer=ANSWERS["no sound"][exchange.language]) if exchange.kind == "video said" else exchange
 
 
 def collate(
@@ -64,7 +79,6 @@ def collate(
             row.append(("<|im_start|>user\n", False))
             for medium in exchange.media:
                 if isinstance(medium, Film):
-                    # without the sound track, a question about it has no answer: such exchanges keep their media order all the same
                     films.append(medium)
                     row.append(("film", False))
                     if with_sound:
@@ -80,30 +94,16 @@ def collate(
             row.append(("\n", False))
         rows.append(row)
 
-    batch: dict[str, torch.Tensor] = {}
-    picture_texts, film_texts = iter(()), iter(())
-    if pictures:
-        seen = processor.image_processor([painting.image for painting in pictures], return_tensors="pt")
-        batch["pixel_values"], batch["image_grid_thw"] = seen["pixel_values"], seen["image_grid_thw"]
-        grids = [(grid // 2).tolist() for grid in seen["image_grid_thw"]]
-        batch["image_things"] = torch.cat([scene_cells(p.scene, g[1], g[2]) for p, g in zip(pictures, grids, strict=True)])
-        picture_texts = iter([f"<|vision_bos|>{'<|IMAGE|>' * (int(grid.prod()) // 4)}<|vision_eos|>" for grid in seen["image_grid_thw"]])
-    if films:
-        seen = processor.video_processor(
-            [list(film.frames) for film in films], size=FRAME_PIXELS, do_sample_frames=False, return_tensors="pt"
-        )
-        batch["pixel_values_videos"], batch["video_grid_thw"] = seen["pixel_values_videos"], seen["video_grid_thw"]
-        seconds = processor.video_processor.temporal_patch_size / FRAMES_PER_SECOND
-        cells = [motion_cells(film, *grid.tolist()) for film, grid in zip(films, seen["video_grid_thw"], strict=True)]
-        batch["video_things"] = torch.cat([things for things, _ in cells])
-        batch["video_moves"] = torch.cat([moves for _, moves in cells])
-        batch["video_second_per_grid"] = torch.full((len(films),), seconds)
-        film_texts = iter(
-            [
-                f"<|vision_bos|>{_film_text(film, grid, seconds, processor, with_sound)}<|vision_eos|>"
-                for film, grid in zip(films, seen["video_grid_thw"], strict=True)
-            ]
-        )
+    batch = look(pictures, films, processor)
+    picture_texts = iter(
+        [f"<|vision_bos|>{'<|IMAGE|>' * (int(grid.prod()) // 4)}<|vision_eos|>" for grid in batch.get("image_grid_thw", ())]
+    )
+    film_texts = iter(
+        [
+            f"<|vision_bos|>{_film_text(film, grid, processor, with_sound)}<|vision_eos|>"
+            for film, grid in zip(films, batch.get("video_grid_thw", ()), strict=True)
+        ]
+    )
     if sounds:
         longest = max(sound.features.shape[1] for sound in sounds)
         features = np.zeros((len(sounds), 128, longest), np.float32)
@@ -131,11 +131,30 @@ def collate(
     return batch
 
 
-def _film_text(film: Film, grid: torch.Tensor, seconds: float, processor: Qwen2_5OmniProcessor, with_sound: bool) -> str:
+def look(pictures: list[Painting], films: list[Film], processor: Qwen2_5OmniProcessor) -> dict[str, torch.Tensor]:
+    """Pixels and grids of pictures and films as the processor makes them, and what each of their tokens shows."""
+    batch: dict[str, torch.Tensor] = {}
+    if pictures:
+        seen = processor.image_processor([painting.image for painting in pictures], return_tensors="pt")
+        batch["pixel_values"], batch["image_grid_thw"] = seen["pixel_values"], seen["image_grid_thw"]
+        grids = [(grid // 2).tolist() for grid in seen["image_grid_thw"]]
+        batch["image_things"] = torch.cat([scene_cells(p.scene, g[1], g[2]) for p, g in zip(pictures, grids, strict=True)])
+    if films:
+        frames = [list(film.frames) for film in films]
+        seen = processor.video_processor(frames, size=FRAME_PIXELS, do_sample_frames=False, return_tensors="pt")
+        batch["pixel_values_videos"], batch["video_grid_thw"] = seen["pixel_values_videos"], seen["video_grid_thw"]
+        batch["video_second_per_grid"] = torch.full((len(films),), SECONDS_PER_GRID)
+        cells = [motion_cells(film, *grid.tolist()) for film, grid in zip(films, seen["video_grid_thw"], strict=True)]
+        batch["video_things"] = torch.cat([things for things, _ in cells])
+        batch["video_moves"] = torch.cat([moves for _, moves in cells])
+    return batch
+
+
+def _film_text(film: Film, grid: torch.Tensor, processor: Qwen2_5OmniProcessor, with_sound: bool) -> str:
     if not with_sound:
         return "<|VIDEO|>" * (int(grid.prod()) // 4)
     sound = {"num_audio_tokens": [audio_tokens(film.sound.features.shape[1])]}
-    video = {"video_grid_thw": [grid], "video_second_per_grid": [seconds]}
+    video = {"video_grid_thw": [grid], "video_second_per_grid": [SECONDS_PER_GRID]}
     return processor.replace_video_with_audio_token(video, 0, sound, 0, position_id_per_seconds=25, seconds_per_chunk=2.0)
 
 

@@ -30,11 +30,10 @@ def rate(step: int, steps: int) -> float:
 
 
 def loss_of(model: Qwen2_5OmniForConditionalGeneration, eye: Eye, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Cross-entropy over the answers, computed only where there is something to learn, and what the eye makes of the pictures."""
-    labels = batch["labels"][:, 1:]
-    learned = labels != -100
-    left_out = ("labels", "use_audio_in_video", "pixel_values", "pixel_values_videos", "image_things", "video_things", "video_moves")
-    inputs = {key: value for key, value in batch.items() if key not in left_out}
+    """Cross-entropy over the answers, computed only where there is something to learn, and what the eye makes of the pictures.
+
+    A batch without text is for the eye alone.
+    """
     seen, eye_loss = {}, torch.zeros(())
     if "pixel_values" in batch:
         seen["image"] = model.thinker.get_image_features(batch["pixel_values"], batch["image_grid_thw"], return_dict=True)
@@ -42,6 +41,12 @@ def loss_of(model: Qwen2_5OmniForConditionalGeneration, eye: Eye, batch: dict[st
     if "pixel_values_videos" in batch:
         seen["video"] = model.thinker.get_video_features(batch["pixel_values_videos"], batch["video_grid_thw"], return_dict=True)
         eye_loss = eye_loss + eye.loss(torch.cat(seen["video"].pooler_output), batch["video_things"], batch["video_moves"])
+    if "labels" not in batch:
+        return eye_loss
+    labels = batch["labels"][:, 1:]
+    learned = labels != -100
+    left_out = ("labels", "use_audio_in_video", "pixel_values", "pixel_values_videos", "image_things", "video_things", "video_moves")
+    inputs = {key: value for key, value in batch.items() if key not in left_out}
     hidden = model.thinker.model(**inputs, mm_encoder_outputs=seen, position_ids=place(model, batch), use_cache=False).last_hidden_state
     logits = model.thinker.lm_head(hidden[:, :-1][learned])
     return torch.nn.functional.cross_entropy(logits.float(), labels[learned]) + EYE_WEIGHT * eye_loss

@@ -14,7 +14,7 @@ from multimodal.chat.conversation import Conversation, Turn
 from multimodal.chat.encoder import Encoder
 from multimodal.chat.prompt import lay_out
 from multimodal.demo import blank, train
-from multimodal.demo.batches import Lessons, collate, place
+from multimodal.demo.batches import LOOKING_STEPS, Lessons, collate, place
 from multimodal.demo.evaluate import as_medium
 from multimodal.demo.eye import Eye
 from multimodal.demo.lessons import Recording, Tutor
@@ -68,7 +68,7 @@ def test_a_lesson_is_laid_out_as_the_chat_lays_it_out(kind, processor, pool):
 def test_a_few_steps_learn_something(processor, pool):
     torch.manual_seed(0)
     model = blank.make_model(processor.tokenizer).train()
-    batch = Lessons(Tutor(pool), processor, 0, 4, 1)[0]
+    batch = Lessons(Tutor(pool), processor, 0, 4, LOOKING_STEPS + 1)[LOOKING_STEPS]
     eye = Eye(192)
     optimizer = torch.optim.AdamW([*model.parameters(), *eye.parameters()], lr=3e-3)
     losses = []

@@ -242,11 +242,8 @@ def test_an_answer_can_be_heard_where_the_model_speaks(open_page, tmp_path, othe
 def test_the_microphone_records_a_question(open_page):
     page = open_page()
     page.locator("#box .microphone-button").click()
-    record = page.locator("#box .record-button, #box button:has-text('Record')").first
-    record.wait_for(timeout=10_000)
-    record.click()
-    time.sleep(2)
-    page.locator("#box .stop-button, #box .stop-button-paused, #box button:has-text('Stop')").first.click()
+    time.sleep(2.5)
+    page.locator("#box .microphone-button").click()
     page.locator("#box .thumbnail-item").wait_for(timeout=20_000)
     assert re.search(r"\.(wav|webm|mp4)", page.locator("#box").inner_html())
 
