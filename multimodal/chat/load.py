@@ -34,8 +34,8 @@ def load(path: str, device: str, context_tokens: int) -> Omni:
         if not folder.is_dir():
             raise UserError("model_not_found", path=path) from error
         raise UserError("model_broken", path=path, reason=_first_line(error)) from error
-    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, SafetensorError) as error:
-        # what transformers and safetensors raise for damaged or incomplete checkpoints
+    except (ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError, SafetensorError) as error:
+        # what transformers and safetensors raise for checkpoints that are damaged, incomplete, or in need of a library that is not here
         log.exception("Loading %s failed", path)
         raise UserError("model_broken", path=path, reason=_first_line(error)) from error
     return Omni(loaded, processor, context_tokens)

@@ -12,7 +12,8 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 
 from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
 from multimodal.demo.eye import motion_cells, scene_cells
-from multimodal.demo.lessons import Exchange, Film, Painting, Recording, Tutor
+from multimodal.demo.lessons import Exchange, Film, Painting, Recording
+from multimodal.demo.tutor import Tutor
 from multimodal.demo.words import ANSWERS
 
 # First the vision tower looks by itself; then comes the wide course; the rest is the seeing course.

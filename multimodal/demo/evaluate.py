@@ -14,8 +14,9 @@ from multimodal.chat.load import load
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
 from multimodal.demo.blank import FRAMES_PER_SECOND
-from multimodal.demo.lessons import Exchange, Film, Painting, Recording, Tutor
+from multimodal.demo.lessons import Exchange, Film, Painting, Recording
 from multimodal.demo.recordings import make_recordings
+from multimodal.demo.tutor import Tutor
 from multimodal.media import Clip, Medium, Picture, Sound
 
 SEED = "held-out"  # training draws from "lessons-N-N" and "train-N"

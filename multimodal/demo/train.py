@@ -13,8 +13,8 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 from multimodal.demo import blank
 from multimodal.demo.batches import Lessons, place
 from multimodal.demo.eye import Eye
-from multimodal.demo.lessons import Tutor
 from multimodal.demo.recordings import make_recordings, with_features
+from multimodal.demo.tutor import Tutor
 
 PEAK_RATE = 1e-3
 WARM_UP = 200

@@ -44,6 +44,8 @@ footer { display: none !important; }
 #banner p { margin: 0; }
 #conversation .placeholder { text-align: center; }
 #conversation button:is([title="Share"], [title="分享"], [aria-label="Share"]) { display: none; }
+#conversation button.example { border: 1px solid var(--border-color-primary); }
+#conversation .message :is(img, video) { max-height: 220px; width: auto; max-width: 100%; object-fit: contain; }
 #status { font-size: .8rem; opacity: .75; overflow: hidden; }
 #status p { margin: 0; }
 @media (max-width: 640px) {

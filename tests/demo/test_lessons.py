@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from multimodal.demo import lessons, world
-from multimodal.demo.lessons import Recording, Tutor, picture_answer
+from multimodal.demo.lessons import Recording, picture_answer
+from multimodal.demo.tutor import Tutor, sampled_moments
 from multimodal.demo.world import Scene, Thing
 
 GREY = (225, 225, 222)
@@ -106,9 +107,19 @@ def test_every_answer_is_in_the_language_of_its_question():
                 assert any("\u4e00" <= letter <= "\u9fff" for letter in exchange.question) == chinese
 
 
+@pytest.mark.parametrize("kind", ["is there", "is there colour", "is there shape"])
+def test_whether_something_is_there_is_yes_half_the_time(kind):
+    random, answers = Random(5), []
+    for _ in range(600):
+        scene = world.draw_scene(random)
+        answers.append(picture_answer(scene, kind, "en", **lessons.fill(random, scene, kind)))
+    assert set(answers) == {"Yes.", "No."}
+    assert 0.42 < answers.count("Yes.") / len(answers) < 0.58
+
+
 def test_the_last_moment_of_a_video_is_sampled():
     for seconds in (2.0, 2.5, 3.0, 4.0):
-        moments = lessons.sampled_moments(seconds, 2.0)
+        moments = sampled_moments(seconds, 2.0)
         assert moments[0] == 0
         assert moments[-1] == seconds
         assert len(moments) % 2 == 0

@@ -10,8 +10,9 @@ import pytest
 from multimodal.chat.load import load
 from multimodal.demo import words
 from multimodal.demo.evaluate import SEED, ask
-from multimodal.demo.lessons import Exchange, Tutor
+from multimodal.demo.lessons import Exchange
 from multimodal.demo.recordings import make_recordings
+from multimodal.demo.tutor import Tutor
 from multimodal.desk import DEMO_MODEL
 from tests.demo.test_lessons import recordings
 

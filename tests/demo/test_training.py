@@ -17,8 +17,9 @@ from multimodal.demo import blank, train
 from multimodal.demo.batches import LOOKING_STEPS, Lessons, collate, place
 from multimodal.demo.evaluate import as_medium
 from multimodal.demo.eye import Eye
-from multimodal.demo.lessons import Recording, Tutor
+from multimodal.demo.lessons import Recording
 from multimodal.demo.recordings import with_features
+from multimodal.demo.tutor import Tutor
 from tests.demo.test_lessons import recordings
 
 
