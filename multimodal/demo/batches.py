@@ -12,7 +12,7 @@ from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcess
 
 from multimodal.demo.blank import FRAME_PIXELS, FRAMES_PER_SECOND
 from multimodal.demo.eye import motion_cells, scene_cells
-from multimodal.demo.lessons import Exchange, Film, Painting, Recording
+from multimodal.demo.lessons import Exchange, Film, Lesson, Painting, Recording
 from multimodal.demo.tutor import Tutor
 from multimodal.demo.words import ANSWERS
 
@@ -54,7 +54,7 @@ class Lessons(Dataset):
         # One batch has one way of laying out videos: with their sound woven in, or without.
         with_sound = random.random() < 0.75
         if not with_sound:
-            lessons = [[unheard(exchange) for exchange in lesson] for lesson in lessons]
+            lessons = [replace(lesson, exchanges=tuple(map(unheard, lesson.exchanges))) for lesson in lessons]
         systems = [random.choice(SYSTEM_PROMPTS) if random.random() < 0.15 else "" for _ in lessons]
         return collate(lessons, systems, self.processor, with_sound)
 
@@ -64,35 +64,40 @@ def unheard(exchange: Exchange) -> Exchange:
     return replace(exchange, answer=ANSWERS["no sound"][exchange.language]) if exchange.kind == "video said" else exchange
 
 
-def collate(
-    lessons: list[list[Exchange]], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool
-) -> dict[str, torch.Tensor]:
-    """input_ids, labels [batch, tokens] (only answers are learned), and the media of the whole batch."""
+def collate(lessons: list[Lesson], systems: list[str], processor: Qwen2_5OmniProcessor, with_sound: bool) -> dict[str, torch.Tensor]:
+    """input_ids, labels, parts [batch, tokens], and the media of the whole batch.
+
+    Only answers are learned (elsewhere a label is -100). A token's part is 0, or the number of the question it belongs to in a lesson whose
+    questions are asked apart.
+    """
     pictures: list[Painting] = []
     films: list[Film] = []
     sounds: list[Recording] = []
     rows = []
     for lesson, system in zip(lessons, systems, strict=True):
-        row: list[tuple[str, bool]] = []
+        row: list[tuple[str, bool, int]] = []
         if system:
-            row.append((f"<|im_start|>system\n{system}<|im_end|>\n", False))
-        for exchange in lesson:
-            row.append(("<|im_start|>user\n", False))
-            for medium in exchange.media:
+            row.append((f"<|im_start|>system\n{system}<|im_end|>\n", False, 0))
+        for number, exchange in enumerate(lesson.exchanges, 1):
+            part = number if lesson.apart else 0
+            if part < 2:
+                row.append(("<|im_start|>user\n", False, 0))
+            for order, medium in enumerate(exchange.media):
+                where = 0 if number == 1 and order == 0 else part
                 if isinstance(medium, Film):
                     films.append(medium)
-                    row.append(("film", False))
+                    row.append(("film", False, where))
                     if with_sound:
                         sounds.append(medium.sound)
                 elif isinstance(medium, Recording):
                     sounds.append(medium)
-                    row.append((f"<|audio_bos|>{'<|AUDIO|>' * audio_tokens(medium.features.shape[1])}<|audio_eos|>", False))
+                    row.append((f"<|audio_bos|>{'<|AUDIO|>' * audio_tokens(medium.features.shape[1])}<|audio_eos|>", False, where))
                 else:
                     pictures.append(medium)
-                    row.append(("picture", False))
-            row.append((f"{exchange.question}<|im_end|>\n<|im_start|>assistant\n", False))
-            row.append((f"{exchange.answer}<|im_end|>", True))
-            row.append(("\n", False))
+                    row.append(("picture", False, where))
+            row.append((f"{exchange.question}<|im_end|>\n<|im_start|>assistant\n", False, part))
+            row.append((f"{exchange.answer}<|im_end|>", True, part))
+            row.append(("\n", False, part))
         rows.append(row)
 
     batch = look(pictures, films, processor)
@@ -114,19 +119,22 @@ def collate(
             mask[place, : sound.features.shape[1]] = 1
         batch["input_features"], batch["feature_attention_mask"] = torch.from_numpy(features), torch.from_numpy(mask)
 
-    ids, labels = [], []
+    ids, labels, parts = [], [], []
     for row in rows:
-        row_ids, row_labels = [], []
-        for text, learned in row:
+        row_ids, row_labels, row_parts = [], [], []
+        for text, learned, part in row:
             text = next(picture_texts) if text == "picture" else next(film_texts) if text == "film" else text
             piece = processor.tokenizer(text).input_ids
             row_ids += piece
             row_labels += piece if learned else [-100] * len(piece)
+            row_parts += [part] * len(piece)
         ids.append(torch.tensor(row_ids))
         labels.append(torch.tensor(row_labels))
+        parts.append(torch.tensor(row_parts))
     pad = torch.nn.utils.rnn.pad_sequence
     batch["input_ids"] = pad(ids, batch_first=True, padding_value=processor.tokenizer.pad_token_id)
     batch["labels"] = pad(labels, batch_first=True, padding_value=-100)
+    batch["parts"] = pad(parts, batch_first=True)
     batch["attention_mask"] = pad([torch.ones_like(row) for row in ids], batch_first=True)
     batch["use_audio_in_video"] = torch.tensor(with_sound and bool(films))
     return batch
@@ -160,7 +168,7 @@ def _film_text(film: Film, grid: torch.Tensor, processor: Qwen2_5OmniProcessor, 
 
 
 def place(model: Qwen2_5OmniForConditionalGeneration, batch: dict[str, torch.Tensor]) -> torch.Tensor:
-    """Three-dimensional position ids [3, batch, tokens] from the model's own rule."""
+    """Three-dimensional position ids [3, batch, tokens] from the model's own rule; questions asked apart all begin at the same place."""
     lengths = batch["feature_attention_mask"].sum(-1) if "feature_attention_mask" in batch else None
     positions, _ = model.thinker.model.get_rope_index(
         batch["input_ids"],
@@ -171,4 +179,15 @@ def place(model: Qwen2_5OmniForConditionalGeneration, batch: dict[str, torch.Ten
         audio_seqlens=lengths,
         second_per_grids=batch.get("video_second_per_grid"),
     )
+    for row, parts in enumerate(batch["parts"]):
+        starts = [int((parts == part).nonzero()[0]) for part in range(1, int(parts.max()) + 1)]
+        for part, start in enumerate(starts[1:], 2):
+            positions[:, row, parts == part] -= positions[0, row, start] - positions[0, row, starts[0]]
     return positions
+
+
+def sight(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+    """Which token attends to which [batch, 1, tokens, tokens]: to those before it that are shared or of its own part."""
+    parts = batch["parts"]
+    earlier = torch.ones(parts.shape[1], parts.shape[1], dtype=torch.bool, device=parts.device).tril()
+    return (earlier & ((parts[:, None, :] == 0) | (parts[:, None, :] == parts[:, :, None])))[:, None]

@@ -55,6 +55,17 @@ class Exchange:
     answer: str
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """A conversation; or, `apart`, many conversations of one question each that begin with the same medium: the first one's first.
+
+    Asked apart, no answer can be copied from an earlier one, and the medium is looked at once for all of them.
+    """
+
+    exchanges: tuple[Exchange, ...]
+    apart: bool = False
+
+
 def ask(random: Random, kind: str, language: str, **filling: str) -> str:
     """A wording of the question, typed the way people type: sometimes without capitals or the final mark."""
     text = random.choice(QUESTIONS[kind][language]).format(**filling)

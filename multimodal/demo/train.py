@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Subset
 from transformers import Qwen2_5OmniForConditionalGeneration, Qwen2_5OmniProcessor
 
 from multimodal.demo import blank
-from multimodal.demo.batches import Lessons, place
+from multimodal.demo.batches import Lessons, place, sight
 from multimodal.demo.eye import Eye
 from multimodal.demo.recordings import make_recordings, with_features
 from multimodal.demo.tutor import Tutor
@@ -45,9 +45,21 @@ def loss_of(model: Qwen2_5OmniForConditionalGeneration, eye: Eye, batch: dict[st
         return eye_loss
     labels = batch["labels"][:, 1:]
     learned = labels != -100
-    left_out = ("labels", "use_audio_in_video", "pixel_values", "pixel_values_videos", "image_things", "video_things", "video_moves")
+    left_out = (
+        "labels",
+        "parts",
+        "attention_mask",
+        "use_audio_in_video",
+        "pixel_values",
+        "pixel_values_videos",
+        "image_things",
+        "video_things",
+        "video_moves",
+    )
     inputs = {key: value for key, value in batch.items() if key not in left_out}
-    hidden = model.thinker.model(**inputs, mm_encoder_outputs=seen, position_ids=place(model, batch), use_cache=False).last_hidden_state
+    hidden = model.thinker.model(
+        **inputs, attention_mask=sight(batch), mm_encoder_outputs=seen, position_ids=place(model, batch), use_cache=False
+    ).last_hidden_state
     logits = model.thinker.lm_head(hidden[:, :-1][learned])
     return torch.nn.functional.cross_entropy(logits.float(), labels[learned]) + EYE_WEIGHT * eye_loss
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from multimodal.demo import words, world
@@ -9,6 +10,7 @@ from multimodal.demo.lessons import (
     LANGUAGES,
     Exchange,
     Film,
+    Lesson,
     Painting,
     Recording,
     ask,
@@ -21,6 +23,11 @@ from multimodal.demo.lessons import (
     picture_answer,
 )
 from multimodal.demo.words import ANSWERS
+
+# What takes the most looking: one thing is to be found among the picture's, or counted.
+PRACTISED = frozenset(
+    ("is there colour", "is there shape", "is there", "left of", "right of", "above", "below", "colour of", "number", "describe")
+)
 
 
 class Tutor:
@@ -35,35 +42,42 @@ class Tutor:
             if recording.kind == "question":
                 self.questions.setdefault(recording.name, []).append(recording)
 
-    def picture(self, random: Random, exchanges: int, spoken: float, described: float = 0.0, compared: float = 0.0) -> list[Exchange]:
-        """A picture and several questions about it, each typed or (with probability `spoken`) spoken in English.
-
-        `described`: how often the first of them asks for a description; `compared`: how often one asks whether something is there,
-        which takes the most practice.
-        """
-        scene = world.draw_scene(random)
-        image = Painting(world.paint(scene, random.choice((96, 128, 160, 160, 224))), scene)
+    def picture(self, random: Random, exchanges: int, spoken: float) -> list[Exchange]:
+        """A picture and several questions about it, each typed or (with probability `spoken`) spoken in English."""
+        scene, image = self._painting(random)
         lesson = []
         for place in range(exchanges):
-            media = [image] if place == 0 else []
-            kinds = [kind for kind in askable(scene) if kind.startswith("is there") or random.random() >= compared]
-            if random.random() < spoken:
-                kinds = [kind for kind in kinds if kind in words.SPOKEN_PICTURE_QUESTIONS]
-                recording = self._spoken(random, scene, random.choice(kinds))
-                media.insert(random.randint(0, len(media)), recording)
-                lesson.append(
-                    Exchange(
-                        f"spoken {recording.name}", "en", tuple(media), "", picture_answer(scene, recording.name, "en", **recording.filling)
-                    )
-                )
-                continue
-            language, kind = random.choice(LANGUAGES), random.choice(kinds)
-            if place == 0 and described and random.random() < described:
-                kind = "describe"
-            filling = fill(random, scene, kind)
-            question = ask(random, kind, language, **in_words(language, filling))
-            lesson.append(Exchange(kind, language, tuple(media), question, picture_answer(scene, kind, language, **filling)))
+            exchange = self._about(random, scene, random.random() < spoken)
+            if place == 0:
+                media = list(exchange.media)
+                media.insert(random.randint(0, len(media)), image)
+                exchange = replace(exchange, media=tuple(media))
+            lesson.append(exchange)
         return lesson
+
+    def sheet(self, random: Random, exchanges: int, spoken: float) -> list[Exchange]:
+        """A picture and several questions to be asked apart; those that take most practice come twice as often."""
+        scene, image = self._painting(random)
+        lesson = [self._about(random, scene, random.random() < spoken, PRACTISED) for _ in range(exchanges)]
+        lesson[0] = replace(lesson[0], media=(image, *lesson[0].media))
+        return lesson
+
+    def _painting(self, random: Random) -> tuple[world.Scene, Painting]:
+        scene = world.draw_scene(random)
+        return scene, Painting(world.paint(scene, random.choice((96, 128, 160, 160, 224))), scene)
+
+    def _about(self, random: Random, scene: world.Scene, spoken: bool, practised: frozenset[str] = frozenset()) -> Exchange:
+        """A question about the scene, its picture not yet among its media."""
+        kinds = askable(scene)
+        if spoken:
+            kinds = [kind for kind in kinds if kind in words.SPOKEN_PICTURE_QUESTIONS]
+        kind = random.choices(kinds, [1 + (kind in practised) for kind in kinds])[0]
+        if spoken:
+            recording = self._spoken(random, scene, kind)
+            return Exchange(f"spoken {kind}", "en", (recording,), "", picture_answer(scene, kind, "en", **recording.filling))
+        language, filling = random.choice(LANGUAGES), fill(random, scene, kind)
+        question = ask(random, kind, language, **in_words(language, filling))
+        return Exchange(kind, language, (), question, picture_answer(scene, kind, language, **filling))
 
     def _spoken(self, random: Random, scene: world.Scene, kind: str) -> Recording:
         filling = fill(random, scene, kind)
@@ -164,15 +178,17 @@ class Tutor:
             )
         return lesson
 
-    def lesson(self, random: Random, fps: float, course: str = "wide") -> list[Exchange]:
+    def lesson(self, random: Random, fps: float, course: str = "wide") -> Lesson:
         """One training conversation.
 
-        The 'wide' course asks much about each thing, which is how words and languages are learned fastest; the 'seeing' course shows many
-        more pictures and films and asks less about each, which is what shapes, numbers and places take.
+        The 'wide' course asks much about each thing, which is how words and languages are learned fastest; the 'seeing' course asks most
+        questions apart, so that each has to be answered by looking.
         """
-        lesson = self._wide(random, fps) if course == "wide" else self._seeing(random, fps)
-        if random.random() < 0.2:  # small talk in between harms nothing
-            lesson.insert(random.randint(0, len(lesson)), self._aside(random))
+        lesson = Lesson(tuple(self._wide(random, fps))) if course == "wide" else self._seeing(random, fps)
+        if not lesson.apart and random.random() < 0.2:  # small talk in between harms nothing
+            exchanges = list(lesson.exchanges)
+            exchanges.insert(random.randint(0, len(exchanges)), self._aside(random))
+            lesson = Lesson(tuple(exchanges))
         return lesson
 
     def _wide(self, random: Random, fps: float) -> list[Exchange]:
@@ -194,23 +210,25 @@ class Tutor:
             return self.elsewhere(random, 5)
         return self.talk(random, 9)
 
-    def _seeing(self, random: Random, fps: float) -> list[Exchange]:
+    def _seeing(self, random: Random, fps: float) -> Lesson:
         draw = random.random()
-        if draw < 0.4:
-            return self.picture(random, 6, 0.0, described=0.3, compared=0.4)
-        if draw < 0.46:
-            return [exchange for _ in range(3) for exchange in self.picture(random, 3, 0.0, described=0.5)]
-        if draw < 0.7:
-            return self.picture(random, 5, 0.8, compared=0.3)
-        if draw < 0.79:
-            return self.sound(random, 5)
-        if draw < 0.9:
-            return [exchange for _ in range(2) for exchange in self.film(random, 3, fps)]
+        if draw < 0.42:
+            return Lesson(tuple(self.sheet(random, 10, 0.0)), apart=True)
+        if draw < 0.64:
+            return Lesson(tuple(self.sheet(random, 6, 0.8)), apart=True)
+        if draw < 0.73:
+            return Lesson(tuple(self.film(random, 6, fps)), apart=True)
+        if draw < 0.77:
+            return Lesson(tuple(self.film(random, 3, fps)))
+        if draw < 0.85:
+            return Lesson(tuple(self.picture(random, 5, 0.3)))
+        if draw < 0.92:
+            return Lesson(tuple(self.sound(random, 5)))
         if draw < 0.94:
-            return self.split_film(random, 5)
+            return Lesson(tuple(self.split_film(random, 5)))
         if draw < 0.96:
-            return self.elsewhere(random, 4)
-        return self.talk(random, 9)
+            return Lesson(tuple(self.elsewhere(random, 4)))
+        return Lesson(tuple(self.talk(random, 9)))
 
     def _aside(self, random: Random) -> Exchange:
         language = random.choice(LANGUAGES)

@@ -14,10 +14,10 @@ from multimodal.chat.conversation import Conversation, Turn
 from multimodal.chat.encoder import Encoder
 from multimodal.chat.prompt import lay_out
 from multimodal.demo import blank, train
-from multimodal.demo.batches import LOOKING_STEPS, Lessons, collate, place
+from multimodal.demo.batches import LOOKING_STEPS, Lessons, collate, place, sight
 from multimodal.demo.evaluate import as_medium
 from multimodal.demo.eye import Eye
-from multimodal.demo.lessons import Recording
+from multimodal.demo.lessons import Lesson, Recording
 from multimodal.demo.recordings import with_features
 from multimodal.demo.tutor import Tutor
 from tests.demo.test_lessons import recordings
@@ -55,7 +55,7 @@ def test_a_lesson_is_laid_out_as_the_chat_lays_it_out(kind, processor, pool):
         "split": lambda: tutor.split_film(random, 3),
         "talk": lambda: tutor.talk(random, 3),
     }[kind]()
-    batch = collate([lesson], [""], processor, with_sound=True)
+    batch = collate([Lesson(tuple(lesson))], [""], processor, with_sound=True)
     model = blank.make_model(processor.tokenizer)
     turns = tuple(Turn(e.question, tuple(as_medium(thing) for thing in e.media), e.answer) for e in lesson)
     asked = Conversation((*turns[:-1], replace(turns[-1], answer="")))
@@ -64,6 +64,33 @@ def test_a_lesson_is_laid_out_as_the_chat_lays_it_out(kind, processor, pool):
     learned = batch["input_ids"][0][batch["labels"][0] != -100].tolist()
     assert processor.tokenizer.decode(learned) == "".join(f"{e.answer}<|im_end|>" for e in lesson)
     assert place(model, batch).shape == (3, *batch["input_ids"].shape)
+
+
+@pytest.mark.parametrize("kind", ["typed", "spoken", "film"])
+@torch.inference_mode()
+def test_questions_asked_apart_are_answered_as_if_each_were_asked_alone(kind, processor, pool):
+    tutor, random = Tutor(pool), Random(kind)
+    lesson = {
+        "typed": lambda: tutor.sheet(random, 3, 0.0),
+        "spoken": lambda: tutor.sheet(random, 3, 1.0),
+        "film": lambda: tutor.film(random, 3, 2.0),
+    }[kind]()
+    shared, model = lesson[0].media[:1], blank.make_model(processor.tokenizer).eval()
+
+    def answers(batch: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The model's logits [answer tokens, vocabulary] where an answer is to be given."""
+        inputs = {key: batch[key] for key in batch if key not in ("labels", "parts", "attention_mask", "use_audio_in_video")}
+        for key in ("image_things", "video_things", "video_moves"):
+            inputs.pop(key, None)
+        hidden = model.thinker.model(**inputs, attention_mask=sight(batch), position_ids=place(model, batch), use_cache=False)
+        return model.thinker.lm_head(hidden.last_hidden_state[:, :-1][batch["labels"][:, 1:] != -100])
+
+    together = answers(collate([Lesson(tuple(lesson), apart=True)], [""], processor, with_sound=True))
+    alone = [
+        answers(collate([Lesson((replace(exchange, media=media),))], [""], processor, with_sound=True))
+        for exchange, media in zip(lesson, [lesson[0].media, *(shared + exchange.media for exchange in lesson[1:])], strict=True)
+    ]
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-4, rtol=1e-4)
 
 
 def test_a_few_steps_learn_something(processor, pool):
