@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from moviepy.config import FFMPEG_BINARY
 
 SECONDS_TO_PROBE = 20
 SECONDS_TO_DECODE = 180
+POLL_SECONDS = 0.1
 REPORT_BYTES = 200_000
 MOST_PIXELS = 2**26  # of a frame, twice 8K: a few kilobytes can hold frames that fill the memory
 
@@ -30,6 +32,10 @@ PACKET = re.compile(rb"(\d+), *-?\d+, *(-?\d+), *(\d+), *\d+,")
 
 class DecoderSlow(Exception):
     """ffmpeg was ended because it took too long."""
+
+
+class Stopped(Exception):
+    """ffmpeg was ended because nobody waits for it any more."""
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,10 @@ class Streams:
     video_seconds: float
 
 
-def probe(path: Path, demuxer: str) -> Streams:
+def probe(path: Path, demuxer: str, stop: threading.Event | None = None) -> Streams:
     """The streams of a file, from its headers, and their length, from its packets. A cover picture in a sound file is not a video.
 
-    Raises DecoderSlow.
+    Raises DecoderSlow, and Stopped once `stop` is set.
     """
     command = [*_input(path, demuxer), "-hide_banner"]
     try:
@@ -63,15 +69,15 @@ def probe(path: Path, demuxer: str) -> Streams:
     lines = re.findall(r"^  Stream #\d+:\d+.*$", report, re.MULTILINE)
     sound = any(": Audio: " in line and "Audio: none" not in line for line in lines)
     video = any(": Video: " in line and "(attached pic)" not in line for line in lines)
-    return Streams(sound, video, *(_measure(path, demuxer) if sound or video else (0.0, 0.0)))
+    return Streams(sound, video, *(_measure(path, demuxer, stop) if sound or video else (0.0, 0.0)))
 
 
-def _measure(path: Path, demuxer: str) -> tuple[float, float]:
+def _measure(path: Path, demuxer: str, stop: threading.Event | None) -> tuple[float, float]:
     """(seconds of everything, seconds of the pictures). The packets are read, not decoded."""
     units: dict[bytes, float] = {}  # of each stream, seconds
     ends: dict[bytes, float] = {}
     pictures = b""
-    with decode(path, demuxer, ("-map", "0:V:0?", "-map", "0:a?", "-c", "copy", "-f", "framecrc")) as pipe:
+    with decode(path, demuxer, ("-map", "0:V:0?", "-map", "0:a?", "-c", "copy", "-f", "framecrc"), stop=stop) as pipe:
         for line in pipe:
             if packet := PACKET.match(line):
                 stream, shown, lasts = packet[1], int(packet[2]), int(packet[3])
@@ -90,27 +96,36 @@ def _input(path: Path, demuxer: str, before: tuple[str, ...] = ()) -> list[str]:
 
 
 @contextmanager
-def decode(path: Path, demuxer: str, output: tuple[str, ...], before: tuple[str, ...] = ()) -> Iterator[BinaryIO]:
+def decode(
+    path: Path, demuxer: str, output: tuple[str, ...], before: tuple[str, ...] = (), stop: threading.Event | None = None
+) -> Iterator[BinaryIO]:
     """ffmpeg's output as a readable pipe. `before` are options of the input, `output` of the output.
 
-    Raises DecoderSlow at the end of the block.
+    Raises DecoderSlow, or Stopped once `stop` is set, at the end of the block.
     """
     command = [*_input(path, demuxer, ("-threads", "2", *before)), "-v", "quiet", *output, "pipe:1"]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    late = threading.Event()
+    over, late, deadline = threading.Event(), threading.Event(), time.monotonic() + SECONDS_TO_DECODE
 
-    def end() -> None:
-        late.set()
-        process.kill()
+    def watch() -> None:
+        while not over.wait(min(POLL_SECONDS, max(0.0, deadline - time.monotonic()))):
+            if time.monotonic() >= deadline:
+                late.set()
+            if late.is_set() or (stop is not None and stop.is_set()):
+                process.kill()
+                return
 
-    watch = threading.Timer(SECONDS_TO_DECODE, end)
-    watch.start()
+    watching = threading.Thread(target=watch, name="decode", daemon=True)
+    watching.start()
     try:
         yield process.stdout
     finally:
-        watch.cancel()
+        over.set()
         process.kill()
         process.stdout.close()
         process.wait()
+        watching.join()
     if late.is_set():
         raise DecoderSlow
+    if stop is not None and stop.is_set():
+        raise Stopped

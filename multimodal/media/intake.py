@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from multimodal.media.video import last_frame, sample_video, split_video
 class Limits:
     """How much of a file is taken."""
 
+    files: int = 32  # of one question
     file_bytes: int = 200_000_000
     megapixels: float = 100.0  # decoded at all
     pixels: int = 1_003_520  # kept, a picture (1,280 tokens)
@@ -29,7 +31,7 @@ class Limits:
     video_seconds: float = 600.0
 
 
-def look_at(path: Path, name: str, limits: Limits) -> tuple[str, Signature, ffmpeg.Streams | None]:
+def look_at(path: Path, name: str, limits: Limits, stop: threading.Event | None = None) -> tuple[str, Signature, ffmpeg.Streams | None]:
     """('picture', 'sound' or 'video', the file's signature, its streams if it has any). Raises UserError for what is not taken."""
     try:
         status = path.stat()
@@ -52,7 +54,7 @@ def look_at(path: Path, name: str, limits: Limits) -> tuple[str, Signature, ffmp
     if signature.kind == "picture":
         return "picture", signature, None
     try:
-        streams = ffmpeg.probe(path, signature.reader)
+        streams = ffmpeg.probe(path, signature.reader, stop)
     except ffmpeg.DecoderSlow as error:
         raise UserError("decoder_slow", name=name) from error
     if not streams.sound and not streams.video:
@@ -64,28 +66,40 @@ def look_at(path: Path, name: str, limits: Limits) -> tuple[str, Signature, ffmp
     return kind, signature, streams
 
 
-def take(path: Path, name: str, limits: Limits, video: str = "split", only: str | None = None) -> list[Medium]:
+def take(
+    path: Path, name: str, limits: Limits, video: str = "split", only: str | None = None, stop: threading.Event | None = None
+) -> list[Medium]:
     """The file at `path`, which people know as `name`, as media.
 
     `video`: 'split' gives a video's sound track and last frame, 'frames' its sampled frames with the sound, 'sound' and 'last frame' one of
-    the two alone. `only`: the one kind that is taken ('picture', 'sound' or 'video'). Raises UserError.
+    the two alone. `only`: the one kind that is taken ('picture', 'sound' or 'video'). Setting `stop` ends the reading.
+
+    Raises UserError, and Stopped.
     """
-    kind, signature, streams = look_at(path, name, limits)
+    kind, signature, streams = look_at(path, name, limits, stop)
     if only is not None and kind != only:
         raise UserError("file_wrong_kind", name=name, found=kind, wanted=only)
     if kind == "picture":
         return [load_picture(path, name, signature.reader, limits.pixels, limits.megapixels)]
     if kind == "sound":
-        return [load_sound(path, name, signature.reader, limits.sound_seconds)]
+        return [load_sound(path, name, signature.reader, limits.sound_seconds, stop)]
     if video == "frames":
         return [
             sample_video(
-                path, name, signature.reader, streams, limits.video_seconds, limits.frames_a_second, limits.frames, limits.frame_pixels
+                path,
+                name,
+                signature.reader,
+                streams,
+                limits.video_seconds,
+                limits.frames_a_second,
+                limits.frames,
+                limits.frame_pixels,
+                stop,
             )
         ]
     if video == "sound":
-        return [load_sound(path, name, signature.reader, limits.video_seconds)]
+        return [load_sound(path, name, signature.reader, limits.video_seconds, stop)]
     if video == "last frame":
-        return [last_frame(path, name, signature.reader, streams, limits.pixels)]
-    sound, picture = split_video(path, name, signature.reader, streams, limits.video_seconds, limits.pixels)
+        return [last_frame(path, name, signature.reader, streams, limits.pixels, stop)]
+    sound, picture = split_video(path, name, signature.reader, streams, limits.video_seconds, limits.pixels, stop)
     return [picture] if sound is None else [picture, sound]

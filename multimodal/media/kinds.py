@@ -18,6 +18,11 @@ class Picture:
     image: Image.Image = field(repr=False)
     original: tuple[int, int]
 
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return _bytes(self.image)
+
 
 @dataclass(frozen=True)
 class Sound:
@@ -30,6 +35,11 @@ class Sound:
     def seconds(self) -> float:
         return len(self.samples) / SOUND_RATE
 
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return self.samples.nbytes
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -39,6 +49,15 @@ class Clip:
     frames: tuple[Image.Image, ...] = field(repr=False)
     rate: float
     sound: Sound | None
+
+    @property
+    def size(self) -> int:
+        """Bytes in memory."""
+        return sum(map(_bytes, self.frames)) + (self.sound.size if self.sound else 0)
+
+
+def _bytes(image: Image.Image) -> int:
+    return image.width * image.height * len(image.getbands())
 
 
 Medium = Picture | Sound | Clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -21,21 +22,27 @@ LAST_SECONDS: tuple[float | None, ...] = (2.0, 20.0, None)
 
 
 def split_video(
-    path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, pixels: int
+    path: Path,
+    name: str,
+    demuxer: str,
+    streams: ffmpeg.Streams,
+    longest_seconds: float,
+    pixels: int,
+    stop: threading.Event | None = None,
 ) -> tuple[Sound | None, Picture]:
     """(sound track or None, last frame that decodes). Raises UserError where no frame does."""
-    sound = load_track(path, name, demuxer, longest_seconds) if streams.sound else None
-    return sound, last_frame(path, name, demuxer, streams, pixels)
+    sound = load_track(path, name, demuxer, longest_seconds, stop) if streams.sound else None
+    return sound, last_frame(path, name, demuxer, streams, pixels, stop)
 
 
-def last_frame(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, pixels: int) -> Picture:
+def last_frame(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, pixels: int, stop: threading.Event | None = None) -> Picture:
     """The last frame of the video that decodes, turned as its player would turn it. Raises UserError where none does."""
     for seconds in LAST_SECONDS:
         if seconds is not None and streams.video_seconds <= seconds:
             continue
         last = None
         before = () if seconds is None else ("-ss", f"{streams.video_seconds - seconds:.3f}")
-        for frame in _frames(path, name, demuxer, pixels, (), before):
+        for frame in _frames(path, name, demuxer, pixels, (), before, stop=stop):
             last = frame
         if last is not None:
             return Picture(name, last, last.size)
@@ -43,7 +50,15 @@ def last_frame(path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, pix
 
 
 def sample_video(
-    path: Path, name: str, demuxer: str, streams: ffmpeg.Streams, longest_seconds: float, rate: float, most: int, pixels: int
+    path: Path,
+    name: str,
+    demuxer: str,
+    streams: ffmpeg.Streams,
+    longest_seconds: float,
+    rate: float,
+    most: int,
+    pixels: int,
+    stop: threading.Event | None = None,
 ) -> Clip:
     """Frames at `rate` a second, or fewer a second so that no more than `most` come, with the sound track. Raises UserError.
 
@@ -52,15 +67,22 @@ def sample_video(
     if streams.video_seconds > 0:
         rate = min(rate, most / streams.video_seconds)
     # round=up: else a frame is taken that is seen only half a step later
-    frames = tuple(_frames(path, name, demuxer, pixels, (f"fps={rate}:start_time=0:round=up",), (), most))
+    frames = tuple(_frames(path, name, demuxer, pixels, (f"fps={rate}:start_time=0:round=up",), (), most, stop))
     if not frames:
-        frames = (last_frame(path, name, demuxer, streams, pixels).image,)  # a video of one still moment
-    sound = load_track(path, name, demuxer, longest_seconds) if streams.sound else None
+        frames = (last_frame(path, name, demuxer, streams, pixels, stop).image,)  # a video of one still moment
+    sound = load_track(path, name, demuxer, longest_seconds, stop) if streams.sound else None
     return Clip(name, frames, rate, sound)
 
 
 def _frames(
-    path: Path, name: str, demuxer: str, pixels: int, filters: tuple[str, ...], before: tuple[str, ...], most: int | None = None
+    path: Path,
+    name: str,
+    demuxer: str,
+    pixels: int,
+    filters: tuple[str, ...],
+    before: tuple[str, ...],
+    most: int | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Image.Image]:
     """Decoded frames, each with at most `pixels` pixels. ffmpeg turns them by the video's rotation before it scales. Raises UserError."""
     # the side that the longer shape of a pixel (sar: width to height) stretches is made longer, so that nothing is lost
@@ -71,7 +93,7 @@ def _frames(
     form = ("-fps_mode", "passthrough", "-c:v", "ppm", "-pix_fmt", "rgb24", "-f", "image2pipe")
     output = (*count, *pictures, *form)
     try:
-        with ffmpeg.decode(path, demuxer, output, before) as pipe:
+        with ffmpeg.decode(path, demuxer, output, before, stop) as pipe:
             while (frame := _read_ppm(pipe)) is not None:
                 check_size(frame.size, name, math.inf)
                 yield frame

@@ -6,16 +6,18 @@ import math
 import random
 import struct
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from moviepy.config import FFMPEG_BINARY
 
 from multimodal.errors import UserError
-from multimodal.media import Clip, Limits, Picture, Sound, look_at, take
+from multimodal.media import Clip, Limits, Picture, Sound, Stopped, look_at, take
 
 H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-pix_fmt", "yuv420p")
 FULL_H264 = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "8", "-pix_fmt", "yuv444p")  # takes odd sizes
@@ -324,6 +326,20 @@ def test_a_video_that_takes_too_long_to_read_is_given_up(film: Callable, refused
     path = film("a.mp4", 50)
     monkeypatch.setattr(f"multimodal.media.ffmpeg.{limit}", 0.001)
     assert refused(path) == "decoder_slow"
+
+
+@pytest.mark.parametrize("video", ["split", "frames", "sound", "last frame"])
+def test_reading_ends_when_nobody_waits_any_more(film: Callable, video: str):
+    path, stop = film("a.mp4", 50, sound=5), threading.Event()
+    threading.Timer(0.05, stop.set).start()
+
+    def read_for_ever() -> None:
+        while True:  # wherever in the reading the moment falls
+            take(path, "a.mp4", Limits(), video, stop=stop)
+
+    with pytest.raises(Stopped):
+        read_for_ever()
+    assert not [child for child in psutil.Process().children() if "ffmpeg" in child.name()]
 
 
 @pytest.mark.parametrize("name", ["a", "a.jpg", "电影 %03d.mp4", "-y", "concat:a|b"])
