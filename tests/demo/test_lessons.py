@@ -91,16 +91,17 @@ def recordings() -> list[Recording]:
 
 def test_the_same_seed_gives_the_same_lesson_and_another_seed_another():
     def written(seed):
-        return [(e.kind, e.question, e.answer) for _ in range(3) for e in Tutor(recordings()).lesson(Random(seed), 2.0)]
+        return [(e.kind, e.question, e.answer) for _ in range(3) for e in Tutor(recordings()).lesson(Random(seed), 2.0).exchanges]
 
     assert written("a") == written("a")
     assert written("a") != written("b")
 
 
-def test_every_answer_is_in_the_language_of_its_question():
+@pytest.mark.parametrize("course", ["wide", "seeing"])
+def test_every_answer_is_in_the_language_of_its_question(course):
     tutor, random = Tutor(recordings()), Random(3)
     for _ in range(150):
-        for exchange in tutor.lesson(random, 2.0):
+        for exchange in tutor.lesson(random, 2.0, course).exchanges:
             chinese = any("\u4e00" <= letter <= "\u9fff" for letter in exchange.answer)
             assert chinese == (exchange.language == "zh")
             if exchange.question:
@@ -115,6 +116,17 @@ def test_whether_something_is_there_is_yes_half_the_time(kind):
         answers.append(picture_answer(scene, kind, "en", **lessons.fill(random, scene, kind)))
     assert set(answers) == {"Yes.", "No."}
     assert 0.42 < answers.count("Yes.") / len(answers) < 0.58
+
+
+def test_questions_to_be_asked_apart_share_only_the_medium_they_begin_with():
+    tutor, random = Tutor(recordings()), Random(6)
+    lessons_apart = [lesson for lesson in (tutor.lesson(random, 2.0, "seeing") for _ in range(40)) if lesson.apart]
+    assert len(lessons_apart) > 20
+    for lesson in lessons_apart:
+        shared, *own = lesson.exchanges[0].media
+        assert isinstance(shared, (lessons.Painting, lessons.Film))
+        for media in (own, *(exchange.media for exchange in lesson.exchanges[1:])):
+            assert all(isinstance(medium, Recording) for medium in media)
 
 
 def test_the_last_moment_of_a_video_is_sampled():
