@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from multimodal.errors import UserError
 from multimodal.media import Medium
 
 
@@ -21,15 +22,17 @@ class Speech:
 class Turn:
     """A question with its media, in the order they were given, and its answer.
 
-    `files` are what the screen shows of the media: (path, name). `notes` stand under the answer: (name, facts).
+    `files` are what the screen shows of the media: (path, name), and `spoken` of the spoken answer: a path. `notes` stand under the answer:
+    (name, facts). `refusal` says why there is no answer, or no whole one.
     """
 
     text: str
     media: tuple[Medium, ...] = ()
     answer: str = ""
     files: tuple[tuple[str, str], ...] = ()
-    speech: Speech | None = None
+    spoken: str | None = None
     notes: tuple[tuple[str, dict], ...] = ()
+    refusal: UserError | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Conversation:
     def before(self, place: int) -> Conversation:
         """Only the turns before number `place`."""
         return replace(self, turns=self.turns[:place])
+
+    def without_refused(self) -> Conversation:
+        """Only the turns that were not refused."""
+        return replace(self, turns=tuple(turn for turn in self.turns if turn.refusal is None))
 
     def answered(self, **changes: object) -> Conversation:
         """With the last turn's answer (or other fields) set."""

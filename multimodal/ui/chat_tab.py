@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
+import soundfile
 
 from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done, Notice, Text
 from multimodal.chat.options import Options
+from multimodal.data_dir import UPLOADS
 from multimodal.desk import Desk
 from multimodal.errors import UserError
-from multimodal.media import take
+from multimodal.media import Medium, Stopped, take
 from multimodal.ui.phrases import phrase
 from multimodal.ui.transcript import show, turn_of
 
 log = logging.getLogger(__name__)
 
 EXAMPLES = Path(__file__).parent.parent.parent / "assets" / "examples"
-FILE_TYPES = ["image", "audio", "video"]
+MOST_WAITING = 16  # answers asked for at once, of all sessions
 NOTICES = {"waiting": "waiting", "loading": "loading", "speaking": "speaking"}
 
 
@@ -64,6 +69,7 @@ class ChatTab:
             editable="user",
             sanitize_html=True,
             feedback_options=None,
+            group_consecutive_messages=False,  # gradio cannot edit the text of a group with a file in it
             height="calc(100dvh - 380px)",
             min_height=300,
             layout="bubble",
@@ -75,7 +81,6 @@ class ChatTab:
             placeholder=phrase("box", "en"),
             sources=["upload", "microphone"],
             file_count="multiple",
-            file_types=FILE_TYPES,
             max_plain_text_length=100_000,
         )
         with gr.Accordion(phrase("settings", "en"), open=False, elem_id="settings") as self.settings:
@@ -142,8 +147,9 @@ class ChatTab:
     def _wire(self) -> None:
         how = [self.language, self.system_prompt, self.max_new_tokens, self.temperature, self.video, self.aloud, self.voice]
         outputs = [self.chatbot, self.conversation, self.box]
-        # any number of sessions may wait for the model: the desk holds the one lock on it
-        answering = {"outputs": outputs, "show_progress": "hidden", "concurrency_limit": None, "api_visibility": "private"}
+        # Each that waits for the model holds a thread, and the answer that is awaited needs some, too: the rest waits in gradio's queue.
+        bounds = {"concurrency_id": "answer", "concurrency_limit": MOST_WAITING}
+        answering = {"outputs": outputs, "show_progress": "hidden", "api_visibility": "private", **bounds}
         gr.on([self.box.submit], self.ask, [self.box, self.conversation, *how], **answering)
         self.chatbot.example_select(self.ask_example, [self.conversation, *how], **answering)
         self.chatbot.retry(self.retry, [self.conversation, *how], **answering)
@@ -156,114 +162,158 @@ class ChatTab:
 
     def ask(self, request: gr.Request, question: dict, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The box was sent off."""
-        text, files = (question.get("text") or "").strip(), [str(path) for path in question.get("files") or []]
-        yield from self._ask(conversation, text, files, language, how, request)
+        before = conversation.without_refused()
+        turn = _turn((question.get("text") or "").strip(), [str(path) for path in question.get("files") or []])
+        yield from self._answer(before, before, turn, language, how, request, from_box=True)
 
     def ask_example(self, chosen: gr.SelectData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """An example was clicked. The number alone is believed, not the paths that come with it."""
-        example = examples(language)[chosen.index]
+        example, before = examples(language)[chosen.index], conversation.without_refused()
         how = (*how[:3], "frames", *how[4:]) if any(file.endswith(".mp4") for file in example["files"]) else how
-        yield from self._ask(conversation, example["text"], example["files"], language, how, request)
+        yield from self._answer(before, before, _turn(example["text"], example["files"]), language, how, request)
 
     def retry(self, data: gr.RetryData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The same question once more."""
-        place = turn_of(conversation, data.index)
-        yield from self._again(conversation, place, conversation.turns[place].text, language, how, request)
+        yield from self._again(data.index, None, conversation, language, how, request)
 
     def edit(self, data: gr.EditData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
         """The question in other words, its files as they were."""
-        yield from self._again(conversation, turn_of(conversation, data.index), data.value, language, how, request)
+        text = data.value.strip() if isinstance(data.value, str) else None
+        yield from self._again(data.index, text, conversation, language, how, request)
 
-    def undo(self, data: gr.UndoData, conversation: Conversation, language: str) -> tuple:
+    def undo(self, data: gr.UndoData, request: gr.Request, conversation: Conversation, language: str) -> tuple:
         """The question back into the box, everything after it gone."""
+        self._drop(request)
+        if not conversation.turns:
+            return [], conversation, _box(ready=True)
         place = turn_of(conversation, data.index)
-        turn = conversation.turns[place]
-        rest = conversation.before(place)
-        return show(rest, language), rest, {"text": turn.text, "files": [path for path, _ in turn.files]}
+        turn, rest = conversation.turns[place], conversation.before(place)
+        return show(rest, language), rest, _box(ready=True, turn=turn)
 
     def clear(self, request: gr.Request) -> tuple:
         """A new conversation; an answer under way ends."""
-        self.stop(request)
-        return [], Conversation(), gr.update(submit_btn=True, stop_btn=False)
+        self._drop(request)
+        return [], Conversation(), _box(ready=True)
 
     def stop(self, request: gr.Request) -> None:
         """End this session's answer."""
         if (answering := self._answering.get(request.session_hash)) is not None:
             answering.set()
 
+    def _drop(self, request: gr.Request) -> None:
+        """End this session's answer, and show no more of it."""
+        if (answering := self._answering.pop(request.session_hash, None)) is not None:
+            answering.set()
+
     # the way of a question
 
-    def _ask(
-        self, conversation: Conversation, text: str, files: list[str], language: str, how: tuple, request: gr.Request
+    def _again(
+        self, message: int, text: str | None, conversation: Conversation, language: str, how: tuple, request: gr.Request
     ) -> Iterator[tuple]:
-        named = tuple((path, Path(path).name) for path in files)
-        asked = conversation.asked(Turn(text, files=named))
-        if not text and not files:
-            yield self._refuse(conversation, UserError("empty_question"), text, files, language)
+        """The question that message number `message` belongs to once more, in other words where `text` gives them."""
+        if not conversation.turns:
+            yield gr.skip(), gr.skip(), gr.skip()
             return
-        yield show(asked, language, phrase("reading" if files else "thinking", language)), conversation, self._busy("", [])
-        try:
-            media = tuple(medium for path, name in named for medium in take(Path(path), name, self.desk.limits, how[3]))
-        except UserError as error:
-            yield self._refuse(conversation, error, text, files, language)
-            return
-        yield from self._stream(conversation, Turn(text, media, files=named), language, how, request)
-
-    def _again(self, conversation: Conversation, place: int, text: str, language: str, how: tuple, request: gr.Request) -> Iterator[tuple]:
+        place = turn_of(conversation, message)
         turn = conversation.turns[place]
-        yield from self._stream(conversation.before(place), Turn(text, turn.media, files=turn.files), language, how, request)
+        turn = Turn(turn.text if text is None else text, turn.media, files=turn.files)
+        yield from self._answer(conversation.without_refused(), conversation.before(place).without_refused(), turn, language, how, request)
 
-    def _stream(self, before: Conversation, turn: Turn, language: str, how: tuple, request: gr.Request) -> Iterator[tuple]:
-        system_prompt, max_new_tokens, temperature, _, aloud, voice = how
-        asked = Conversation(before.turns, system_prompt).asked(turn)
-        options = Options(int(max_new_tokens), float(temperature), voice if aloud and voice in self.desk.voices else None)
-        stop = self._answering[request.session_hash] = threading.Event()
-        hint = phrase("thinking", language)
-        yield show(asked, language, hint), before, self._busy()
+    def _answer(
+        self,
+        kept: Conversation,
+        before: Conversation,
+        turn: Turn,
+        language: str,
+        how: tuple,
+        request: gr.Request,
+        from_box: bool = False,
+    ) -> Iterator[tuple]:
+        """Show the answer to `turn` after `before` as it comes. Where it is refused, `kept` stays, and the question stands under it.
+
+        A session gets one answer at a time: a question sent off meanwhile stays in the box.
+        """
+        session, stop = request.session_hash, threading.Event()
+        if self._answering.setdefault(session, stop) is not stop:
+            yield gr.skip(), gr.skip(), gr.skip()
+            return
+        asked, refusal = Conversation(before.turns, how[0]).asked(turn), None
         try:
-            answer, notes = "", []
-            for event in self.desk.answer(asked, options, stop):
-                if isinstance(event, Text):
-                    answer, hint = answer + event.piece, ""
-                elif isinstance(event, Speech):
-                    asked = asked.answered(speech=event)
-                elif isinstance(event, Notice) and event.code in NOTICES:
-                    hint = phrase(NOTICES[event.code], language)
-                elif isinstance(event, Notice):
-                    notes.append((event.code, {"count": event.count}))
-                elif isinstance(event, Done) and event.stopped:
-                    notes.append(("stopped", {}))
-                asked = asked.answered(answer=answer, notes=tuple(notes))
-                if not isinstance(event, Done):
+            waiting = phrase("reading" if turn.files and not turn.media else "thinking", language)
+            yield show(asked, language, waiting), kept, _box(ready=False, turn=Turn("") if from_box else None)
+            try:
+                progress = self._progress(asked, language, how, stop)
+                for asked, hint in progress:
+                    if self._answering.get(session) is not stop:  # dropped: what comes is shown no more
+                        return
                     yield show(asked, language, hint), asked, gr.skip()
-            yield show(asked, language), asked, gr.update(submit_btn=True, stop_btn=False)
-        except UserError as error:
-            yield self._refuse(before, error, turn.text, [path for path, _ in turn.files], language, shown=asked)
-        except Exception as error:  # a fault of ours: the person gets a sentence, the log the rest, and the conversation goes on
-            log.exception("An answer failed")
-            fault = UserError("answer_failed", reason=type(error).__name__)
-            yield self._refuse(before, fault, turn.text, [path for path, _ in turn.files], language, shown=asked)
+            except UserError as error:
+                refusal = error
+            except Exception as error:  # a fault of ours: the person gets a sentence, the log the rest, and the conversation goes on
+                log.exception("An answer failed")
+                refusal = UserError("answer_failed", reason=type(error).__name__)
+            if self._answering.get(session) is not stop:
+                return
+            if refusal is not None:
+                asked = kept.asked(replace(asked.turns[-1], refusal=refusal))
+            back = turn if from_box and refusal is not None and not asked.turns[-1].media else None
+            yield show(asked, language), asked, _box(ready=True, turn=back)
         finally:
             stop.set()
-            if self._answering.get(request.session_hash) is stop:
-                del self._answering[request.session_hash]
+            if self._answering.get(session) is stop:
+                del self._answering[session]
 
-    @staticmethod
-    def _busy(text: str | None = None, files: list[str] | None = None) -> dict:
-        value = {} if text is None else {"value": {"text": text, "files": files}}
-        return gr.update(submit_btn=False, stop_btn=True, **value)
+    def _progress(self, asked: Conversation, language: str, how: tuple, stop: threading.Event) -> Iterator[tuple[Conversation, str]]:
+        """(the conversation so far, what is being done). Raises UserError."""
+        _, max_new_tokens, temperature, video, aloud, voice = how
+        turn = asked.turns[-1]
+        if turn.files and not turn.media:
+            media = self._read(turn.files, video, stop)
+            if stop.is_set():
+                yield asked.answered(notes=(("stopped", {}),)), ""
+                return
+            asked = asked.answered(media=media)
+            yield asked, phrase("thinking", language)
+        options = Options(int(max_new_tokens), float(temperature), voice if aloud and voice in self.desk.voices else None)
+        answer, notes, hint = "", [], phrase("thinking", language)
+        for event in self.desk.answer(asked, options, stop):
+            if isinstance(event, Text):
+                answer, hint = answer + event.piece, ""
+            elif isinstance(event, Speech):
+                asked = asked.answered(spoken=self._write(event))
+            elif isinstance(event, Notice) and event.code in NOTICES:
+                hint = phrase(NOTICES[event.code], language)
+            elif isinstance(event, Notice):
+                notes.append((event.code, {"count": event.count}))
+            elif isinstance(event, Done) and event.stopped:
+                notes.append(("stopped", {}))
+            asked = asked.answered(answer=answer, notes=tuple(notes))
+            yield asked, "" if isinstance(event, Done) else hint
 
-    @staticmethod
-    def _refuse(
-        conversation: Conversation, error: UserError, text: str, files: list[str], language: str, shown: Conversation | None = None
-    ) -> tuple:
-        """The sentence under the question; the question back in the box, to be mended; the conversation as it was."""
-        asked = shown or conversation.asked(Turn(text, files=tuple((path, Path(path).name) for path in files if Path(path).exists())))
-        messages = show(asked.answered(answer=asked.turns[-1].answer or f"⚠️ {error.say(language)}"), language)
-        if asked.turns[-1].answer:
-            messages.append({"role": "assistant", "content": f"⚠️ {error.say(language)}"})
-        return (
-            messages,
-            conversation,
-            gr.update(value={"text": text, "files": [path for path in files if Path(path).exists()]}, submit_btn=True, stop_btn=False),
-        )
+    def _read(self, files: tuple[tuple[str, str], ...], video: str, stop: threading.Event) -> tuple[Medium, ...]:
+        """The files as media; those after Stop was pressed are not read. Raises UserError."""
+        limits = self.desk.limits
+        if len(files) > limits.files:
+            raise UserError("too_many_files", count=len(files), limit=limits.files)
+        media: list[Medium] = []
+        with suppress(Stopped):  # who calls looks at `stop`
+            for path, name in files:
+                if not stop.is_set():
+                    media += take(Path(path), name, limits, video, stop=stop)
+        return tuple(media)
+
+    def _write(self, speech: Speech) -> str:
+        """A spoken answer as a file that the page can play; it goes with the uploads."""
+        with tempfile.NamedTemporaryFile(dir=self.desk.settings.data_dir / UPLOADS, prefix="answer-", suffix=".wav", delete=False) as file:
+            soundfile.write(file, speech.samples, speech.rate, format="WAV", subtype="PCM_16")
+        return file.name
+
+
+def _turn(text: str, files: list[str]) -> Turn:
+    return Turn(text, files=tuple((path, Path(path).name) for path in files))
+
+
+def _box(ready: bool, turn: Turn | None = None) -> dict:
+    """The box's buttons; with `turn`, its question in the box."""
+    value = {"value": {"text": turn.text, "files": [path for path, _ in turn.files if Path(path).exists()]}} if turn else {}
+    return gr.update(submit_btn=ready, stop_btn=not ready, **value)

@@ -7,7 +7,6 @@ PHRASES: dict[str, tuple[str, str]] = {
     "model": ("Model", "模型"),
     "language": ("Language", "语言"),
     "theme": ("Light / dark", "浅色 / 深色"),
-    "new": ("New conversation", "新对话"),
     "box": (
         "Ask about a picture, a recording or a video. Drop files here, or speak.",
         "就图片、录音或视频提问。可以把文件拖到这里，也可以说话。",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
 import gradio as gr
-from gradio.components import Component
 
 from multimodal.desk import Desk
 from multimodal.ui.chat_tab import ChatTab
@@ -12,7 +13,7 @@ from multimodal.ui.phrases import phrase
 from multimodal.ui.uploads import take_uploads_only
 
 STATUS_SECONDS = 5
-CACHE_SECONDS = (3600, 24 * 3600)  # how often uploads are looked through, and how old they may grow
+CACHE_SECONDS = (3600, 24 * 3600)  # how often gradio looks through a session's uploads, and how old they may grow
 
 # No font is fetched from anywhere.
 FONT = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", "sans-serif")
@@ -36,7 +37,9 @@ footer { display: none !important; }
 #language { border: none !important; box-shadow: none; background: none; padding: 0; overflow: visible !important; }
 #language .wrap { flex-wrap: nowrap; gap: 4px; }
 #language label { padding: 4px 10px; }
-#language label input { display: none; }
+#language label { position: relative; }
+#language label input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
+#language label:has(input:focus-visible) { outline: 2px solid var(--primary-500); }
 #language label span { margin-left: 0; }
 #theme { padding: 6px 12px; }
 #banner { font-size: .9rem; padding: 8px 12px; border-radius: 10px; background: var(--primary-50); border: 1px solid var(--primary-200); }
@@ -63,15 +66,22 @@ footer { display: none !important; }
 CHOOSE_LANGUAGE = (
     "(now) => localStorage.getItem('omni-language') || ((navigator.language || '').toLowerCase().startsWith('zh') ? 'zh' : 'en')"
 )
-KEEP_LANGUAGE = (
-    "(language) => { localStorage.setItem('omni-language', language); document.documentElement.lang = language; return language; }"
-)
+KEEP_LANGUAGE = "(language) => localStorage.setItem('omni-language', language)"
+# What a screen reader needs: which language it is, and what the two controls without words are called.
+NAMES = {language: {name: phrase(name, language) for name in ("language", "theme")} for language in ("en", "zh")}
+NAME_THINGS = f"""(language) => {{
+    const names = {json.dumps(NAMES)}[language];
+    document.documentElement.lang = language;
+    document.querySelector('#language').setAttribute('aria-label', names.language);
+    document.querySelector('#theme').setAttribute('aria-label', names.theme);
+}}"""
 START_LOOK = "() => { const kept = localStorage.getItem('omni-look'); if (kept) document.body.classList.toggle('dark', kept === 'dark'); }"
 CHANGE_LOOK = "() => { localStorage.setItem('omni-look', document.body.classList.toggle('dark') ? 'dark' : 'light'); }"
 
 
 def make_screen(desk: Desk) -> gr.Blocks:
     """The screen of `desk`; launch it with THEME and CSS."""
+    take_uploads_only()
     first = "zh" if desk.settings.language == "zh" else "en"
     with gr.Blocks(title="Omni Desk", analytics_enabled=False, fill_height=True, delete_cache=CACHE_SECONDS) as screen:
         with gr.Row(elem_id="head"):
@@ -108,20 +118,17 @@ def make_screen(desk: Desk) -> gr.Blocks:
         starting = screen.load(None, None, None, js=START_LOOK, **quiet)
         if desk.settings.language == "auto":
             starting = screen.load(lambda chosen: chosen, language, language, js=CHOOSE_LANGUAGE, **quiet)
-        starting.then(translate, [language, chat.conversation], texts, **quiet)
+        starting.then(translate, [language, chat.conversation], texts, **quiet).then(None, language, None, js=NAME_THINGS, **quiet)
         language.input(
             translate,
             [language, chat.conversation],
             texts,
-            js="(language, conversation) => { (" + KEEP_LANGUAGE + ")(language); return [language, conversation]; }",
+            js=f"(language, conversation) => {{ ({KEEP_LANGUAGE})(language); return [language, conversation]; }}",
             **quiet,
-        )
+        ).then(None, language, None, js=NAME_THINGS, **quiet)
         look.click(None, None, None, js=CHANGE_LOOK, **quiet)
         screen.load(refresh, [language, known], refreshed, **quiet)
         gr.Timer(STATUS_SECONDS).tick(refresh, [language, known], refreshed, **quiet)
         screen.unload(chat.stop)
-        for component in screen.blocks.values():
-            if isinstance(component, Component):
-                take_uploads_only(component)
     screen.queue(api_open=False, default_concurrency_limit=8)
     return screen

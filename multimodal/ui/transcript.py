@@ -1,8 +1,8 @@
-"""A conversation as the messages of a gr.Chatbot, and back from a message's number to its turn."""
+"""A conversation as the messages of a Chatbot, and back from a message's number to its turn."""
 
 from __future__ import annotations
 
-import gradio as gr
+from pathlib import Path
 
 from multimodal.chat.conversation import Conversation, Turn
 from multimodal.ui.phrases import phrase
@@ -28,14 +28,15 @@ def turn_of(conversation: Conversation, message: int) -> int:
 
 
 def _question(turn: Turn) -> list[dict]:
-    files = [{"role": "user", "content": {"path": path, "alt_text": name}} for path, name in turn.files]
+    files = [{"role": "user", "content": {"path": path, "alt_text": name}} for path, name in turn.files if Path(path).exists()]
     return [*files, {"role": "user", "content": turn.text}] if turn.text else files
 
 
 def _answer(turn: Turn, language: str, hint: str) -> list[dict]:
-    notes = [phrase(name, language, **facts) for name, facts in turn.notes]
-    text = "\n\n".join(part for part in (turn.answer, *(f"*{note}*" for note in notes), f"*{hint}*" if hint else "") if part)
+    notes = [f"*{phrase(name, language, **facts)}*" for name, facts in turn.notes]
+    refusal = f"⚠️ {turn.refusal.say(language)}" if turn.refusal else ""
+    text = "\n\n".join(part for part in (turn.answer, *notes, refusal, f"*{hint}*" if hint else "") if part)
     messages = [{"role": "assistant", "content": text}]
-    if turn.speech is not None:
-        messages.append({"role": "assistant", "content": gr.Audio((turn.speech.rate, turn.speech.samples), show_label=False)})
+    if turn.spoken is not None and Path(turn.spoken).exists():
+        messages.append({"role": "assistant", "content": {"path": turn.spoken}})
     return messages

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from gradio.components import Component
-from gradio_client.utils import is_http_url_like
+from typing import NoReturn
+
+from gradio import processing_utils
 
 
-def take_uploads_only(component: Component) -> None:
-    """Have `component` refuse an address in place of a file: gradio's own would fetch it.
+def take_uploads_only() -> None:
+    """Have gradio refuse an address in place of a file: it would fetch it.
 
-    Set on the instance: gradio writes a stub file beside every subclass of a component.
+    Set where gradio looks its download up, not on the components: it makes new ones of them for every session.
     """
-    move = component.async_move_resource_to_block_cache
+    processing_utils.async_ssrf_protected_download = _refuse_later
+    processing_utils.ssrf_protected_download = processing_utils.save_url_to_cache = _refuse
 
-    async def refuse_addresses(path: str | None) -> str | None:
-        if path is not None and is_http_url_like(str(path)):
-            raise ValueError("Addresses are not followed.")
-        return await move(path)
 
-    component.async_move_resource_to_block_cache = refuse_addresses
+def _refuse(url: str, cache_dir: str) -> NoReturn:
+    raise ValueError("Addresses are not followed.")
+
+
+async def _refuse_later(url: str, cache_dir: str) -> NoReturn:
+    _refuse(url, cache_dir)

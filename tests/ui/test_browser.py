@@ -6,8 +6,10 @@ import itertools
 import os
 import shutil
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -51,6 +53,7 @@ def open_page(browser, desk: RunningDesk):
         contexts.append(context)
         page = context.new_page()
         page.on("request", lambda request: foreign.append(request.url) if not request.url.startswith((url, "data:", "blob:")) else None)
+        page.on("requestfailed", lambda request: foreign.remove(request.url) if request.failure == "csp" else None)
         page.goto(url)
         page.locator("#box textarea").wait_for(timeout=60_000)
         placeholder = "可以把文件拖到这里" if locale.startswith("zh") else "Drop files here"
@@ -166,10 +169,10 @@ def _processor_seconds(pid: int) -> float:
 def test_the_language_follows_the_browser_and_can_be_switched(open_page):
     page = open_page(locale="zh-CN")
     page.get_by_role("tab", name="对话").wait_for()
-    page.locator("#language").get_by_text("English").click()
+    page.get_by_role("radio", name="English").click()
     page.get_by_role("tab", name="Chat").wait_for()
     assert "bundled demo model" in page.locator("#banner").inner_text()
-    page.locator("#language").get_by_text("中文").click()
+    page.get_by_role("radio", name="中文").click()
     page.get_by_role("tab", name="对话").wait_for()
     assert "演示模型" in page.locator("#banner").inner_text()
     page.reload()  # the choice is kept
@@ -236,6 +239,85 @@ def test_edit_retry_undo_and_clear(open_page):
     assert page.locator("#box textarea").input_value() == "Thanks!"
     page.get_by_role("button", name="Clear").first.click()
     page.locator("#conversation button.example").first.wait_for(timeout=20_000)
+
+
+def test_a_question_with_a_picture_can_be_edited(open_page):
+    page = open_page()
+    drop(page, EXAMPLES / "shapes.png")
+    ask(page, "What colour is it?")
+    first = wait_for_answer(page)
+    page.get_by_role("button", name="Edit").last.click()
+    page.locator("#conversation textarea").last.fill("What shape is it?")
+    assert again(page, page.locator("#conversation").get_by_label("Submit").last.click) != first
+    assert page.locator("#conversation .user img").count() == 1
+
+
+def test_after_a_refusal_retry_and_undo_are_about_the_refused_question(open_page, tmp_path):
+    page = open_page()
+    ask(page, "Hello")
+    first = wait_for_answer(page)
+    wrong = tmp_path / "holiday.jpg"
+    wrong.write_text("not a picture")
+    drop(page, wrong)
+    ask(page, "What is this?")
+    refused = wait_for_answer(page, 2)
+    assert "holiday.jpg is not a picture" in refused
+    again(page, page.get_by_role("button", name="Retry").click)
+    assert answers(page) == [first, refused]
+    page.locator("#box textarea").fill("")
+    page.get_by_role("button", name="Undo").last.click()
+    page.wait_for_function("() => !document.querySelector('#conversation').innerText.includes('⚠')", timeout=20_000)
+    page.wait_for_function("() => document.querySelector('#box textarea').value === 'What is this?'", timeout=20_000)
+    assert answers(page) == [first]
+
+
+def test_a_question_sent_off_during_an_answer_stays_in_the_box_and_clear_ends_the_answer(open_page, tmp_path, other_desk):
+    slow = other_desk("--model", str(_endless_model(tmp_path)), "--max-new-tokens", "4000")
+    page = open_page(url=slow.url)
+    ask(page, "Tell me everything.")
+    page.wait_for_function("() => (document.querySelector('#conversation .bot.message') || {}).innerText?.length > 20", timeout=60_000)
+    ask(page, "And this?")
+    time.sleep(1)
+    assert page.locator("#box textarea").input_value() == "And this?"
+    assert page.locator("#conversation .user.message").count() == 1
+    page.get_by_role("button", name="Clear").first.click(force=True)
+    page.locator("#conversation button.example").first.wait_for(timeout=20_000)
+    time.sleep(2)
+    assert page.locator("#conversation .message").count() == 0
+    assert not page.locator("#box .stop-button").count()
+
+
+def test_a_picture_that_a_text_names_is_not_fetched_from_elsewhere(open_page):
+    asked = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_response(404)
+            self.end_headers()
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    page = open_page()
+    refused = []
+    page.on("console", lambda message: refused.append(message.text) if "Content Security Policy" in message.text else None)
+    ask(page, f"Hello ![](http://127.0.0.1:{server.server_port}/told)")
+    wait_for_answer(page)
+    page.wait_for_timeout(500)
+    server.shutdown()
+    assert asked == []
+    assert refused
+
+
+def test_the_language_can_be_switched_from_the_keyboard(open_page):
+    page = open_page()
+    page.wait_for_function("() => document.querySelector('#theme').getAttribute('aria-label') === 'Light / dark'")
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_role("radio", name="English").focus()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    page.get_by_role("tab", name="对话").wait_for()
+    page.wait_for_function("() => document.documentElement.lang === 'zh'")
 
 
 def test_an_answer_can_be_heard_where_the_model_speaks(open_page, tmp_path, other_desk):
