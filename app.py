@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.request import getproxies
 
+from multimodal.data_dir import open_data_dir, sweep
 from multimodal.errors import UserError
-from multimodal.settings import Settings, read_settings
+from multimodal.settings import LOCAL_NAMES, Settings, read_settings
 
 log = logging.getLogger("omni-desk")
+
+SWEEP_SECONDS = 3600
 
 
 def main() -> int:
@@ -22,36 +27,34 @@ def main() -> int:
     try:
         settings = read_settings(sys.argv[1:], env_file=Path(__file__).parent / ".env")
         prepare(settings)
+        launch(settings)
     except UserError as error:
         print(error, file=sys.stderr)
-        return 2
-    try:
-        launch(settings)
-    except OSError as error:  # the port is taken, or the address is not this machine's
-        print(f"The desk cannot listen at {settings.address}:{settings.port} ({error}): choose another --port or --host.", file=sys.stderr)
         return 2
     return 0
 
 
 def prepare(settings: Settings) -> None:
-    """Make the data folder, and keep the libraries beneath from talking to anyone or writing elsewhere. Raises UserError."""
-    uploads = settings.data_dir / "uploads"
-    try:
-        uploads.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError("bad_value", key="DATA_DIR", value=str(settings.data_dir), wanted="a folder that can be written to") from error
-    os.environ["GRADIO_TEMP_DIR"] = str(uploads)
+    """Open the data folder, and keep the libraries beneath from talking to anyone or writing elsewhere. Raises UserError."""
+    os.environ["GRADIO_TEMP_DIR"] = str(open_data_dir(settings.data_dir))
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    # gradio asks its own address whether it is up: where there is a proxy, it must not be asked for that
+    if proxies := getproxies():
+        for scheme, proxy in proxies.items():
+            if scheme != "no":
+                os.environ.setdefault(f"{scheme}_proxy", proxy)  # the system's own are passed over once no_proxy is set
+        direct = ",".join(filter(None, (proxies.get("no"), *sorted(LOCAL_NAMES), settings.host)))
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = direct
 
 
 def launch(settings: Settings) -> None:
-    """Start everything and stay until it is ended. Raises OSError where the address cannot be listened at."""
+    """Start everything and stay until it is ended. Raises UserError where the address cannot be listened at."""
     # imported here: they read the environment that `prepare` sets, and a wrong setting is told at once, not after seconds of imports
     from starlette.middleware import Middleware
 
-    from multimodal.api.door import LOCAL_NAMES, Door
+    from multimodal.api.door import Door
     from multimodal.api.routes import make_router
     from multimodal.desk import Desk
     from multimodal.ui.chat_tab import EXAMPLES
@@ -60,29 +63,40 @@ def launch(settings: Settings) -> None:
     if settings.share or settings.host not in LOCAL_NAMES:
         log.warning("Whoever can reach this address can ask the model and see nothing else; there is no password yet.")
     desk = Desk(settings)
-    desk.open()
+
+    async def keep_swept() -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.to_thread(sweep, settings.data_dir)
 
     @asynccontextmanager
     async def lifespan(app):
+        desk.open()
         app.include_router(make_router(desk))
+        sweeping = asyncio.create_task(keep_swept())
         yield
+        sweeping.cancel()
 
     door = Middleware(Door, host=settings.host, share=settings.share, body_bytes=4 * desk.limits.file_bytes)
-    make_screen(desk).launch(
-        server_name=settings.host,
-        server_port=settings.port or None,
-        share=settings.share,
-        inbrowser=settings.browser,
-        max_file_size=desk.limits.file_bytes,
-        app_kwargs={"lifespan": lifespan, "middleware": [door]},
-        theme=THEME,
-        css=CSS,
-        allowed_paths=[str(EXAMPLES)],
-        footer_links=[],
-        run_history=False,
-        ssr_mode=False,
-        enable_monitoring=False,
-    )
+    screen = make_screen(desk)
+    try:
+        screen.launch(
+            server_name=settings.address,
+            server_port=settings.port or None,
+            share=settings.share,
+            inbrowser=settings.browser,
+            max_file_size=desk.limits.file_bytes,
+            app_kwargs={"lifespan": lifespan, "middleware": [door]},
+            theme=THEME,
+            css=CSS,
+            allowed_paths=[str(EXAMPLES)],
+            footer_links=[],
+            run_history=False,
+            ssr_mode=False,
+            enable_monitoring=False,
+        )
+    except OSError as error:  # the port is taken, or the address is not this machine's
+        raise UserError("cannot_listen", address=f"{settings.address}:{settings.port}", reason=str(error)) from error
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def _read_voices(path: str) -> tuple[str | None, dict[str, dict]]:
     if (
         not isinstance(voices, dict)
         or not voices
-        or not all({"bos_token", "cond", "ref_mel"} <= set(voice) for voice in voices.values() if isinstance(voice, dict))
+        or not all(isinstance(voice, dict) and {"bos_token", "cond", "ref_mel"} <= set(voice) for voice in voices.values())
     ):
         return "voices damaged", {}
     return None, voices

@@ -39,6 +39,11 @@ def free_on(device: str) -> int:
     return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
 
 
+def ran_out(error: BaseException) -> bool:
+    """Whether `error` says that memory ran out, on a card or in the host (there torch raises a plain RuntimeError)."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+
+
 def release(device: str) -> None:
     """Give back what torch holds on `device` but does not use."""
     if device.startswith("cuda"):

@@ -22,6 +22,11 @@ def choose_device(wanted: str) -> str:
     return "cuda:0" if torch.cuda.is_available() else "cpu"
 
 
+def is_there(device: str) -> bool:
+    """Whether torch can compute on `device` ('cpu' or 'cuda:N')."""
+    return device == "cpu" or (torch.cuda.is_available() and torch.device(device).index < torch.cuda.device_count())
+
+
 def choose_dtype(stored: torch.dtype, device: str) -> torch.dtype:
     """The precision to compute in: the stored one where the device is good at it. A CPU is slow in float16, an old card in bfloat16."""
     if device == "cpu":

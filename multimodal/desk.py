@@ -58,6 +58,9 @@ class Desk:
         except UserError as error:
             self.failure = error
             log.error("%s", error)
+        except Exception as error:  # the libraries have many ways to refuse a checkpoint; nobody else hears of this thread's end
+            self.failure = UserError("model_broken", path=path, reason=type(error).__name__)
+            log.exception("Loading %s failed", path)
         finally:
             self._loaded.set()
 
@@ -96,7 +99,7 @@ class Desk:
             yield from self._unanswered(stop, began, "loading")
             return
         if self.failure:
-            raise self.failure
+            raise self.failure.anew()
         if not self._turn.acquire(blocking=False):
             yield Notice("waiting")
             if not self._wait(lambda seconds: self._turn.acquire(timeout=seconds), stop, began, patience):

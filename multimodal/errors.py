@@ -19,11 +19,26 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "{where} cannot be read ({reason}): make it a text file in UTF-8, or take it away.",
         "无法读取 {where}（{reason}）：请改为 UTF-8 文本文件，或将其移走。",
     ),
+    "cannot_listen": (
+        400,
+        "The desk cannot listen at {address} ({reason}): choose another PORT or HOST.",
+        "无法监听 {address}（{reason}）：请换一个 PORT 或 HOST。",
+    ),
     # the model
     "model_not_found": (
         503,
         "No model was found at {path}: check MODEL_PATH, or leave it empty for the demo model.",
         "在 {path} 找不到模型：请检查 MODEL_PATH，或留空以使用演示模型。",
+    ),
+    "model_not_fetched": (
+        503,
+        "The model {path} could not be fetched ({reason}): check MODEL_PATH, the connection and the room on the disk, and start again.",
+        "无法获取模型 {path}（{reason}）：请检查 MODEL_PATH、网络连接和磁盘空间，然后重新启动。",
+    ),
+    "no_device": (
+        503,
+        "There is no {device} that PyTorch can use here: set DEVICE to auto, or install a PyTorch build and a driver for the card.",
+        "PyTorch 在这里找不到可用的 {device}：请把 DEVICE 设为 auto，或安装支持该显卡的 PyTorch 和驱动。",
     ),
     "model_not_omni": (
         503,
@@ -189,6 +204,10 @@ class UserError(Exception):
         self.code = code
         self.facts = facts
         super().__init__(self.say("en"))
+
+    def anew(self) -> UserError:
+        """The same error to be raised once more: one that is raised twice keeps what both tracebacks hold."""
+        return type(self)(self.code, **self.facts)
 
     @property
     def status(self) -> int:

@@ -17,11 +17,13 @@ from dotenv.parser import parse_stream
 
 from multimodal.errors import UserError
 
+# What this machine is called by itself alone.
+LOCAL_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # Keys in .env that are not the desk's own: they belong to the libraries beneath it and are handed on as they are.
 HANDED_ON = ("HF_", "HUGGINGFACE_", "CUDA_", "PYTORCH_", "OMP_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
-# Keys that desktops and editors put into the environment for themselves (BROWSER=firefox, LANGUAGE=en_US:en): there, what the desk cannot
-# use is passed over.
-NOT_OURS_ALONE = ("BROWSER", "LANGUAGE")
+# Keys that shells, desktops and editors put into the environment for themselves (BROWSER=firefox, LANGUAGE=en_US:en, and HOST, the
+# machine's name or its kind): there, what the desk cannot use is passed over, and of hosts only an address is taken.
+NOT_OURS_ALONE = ("BROWSER", "LANGUAGE", "HOST")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ class Settings:
     max_new_tokens: int = _setting(512, _between(int, 1, 8192), "a number from 1 to 8192", "the longest answer, in tokens")
     temperature: float = _setting(0.0, _between(float, 0, 2), "a number from 0 to 2", "0 for the likeliest words, more for variety")
     context_tokens: int = _setting(
-        8192, _between(int, 512, 131072), "a number from 512 to 131072", "how much of a conversation the model sees"
+        16384, _between(int, 512, 32768), "a number from 512 to 32768", "how much of a conversation the model sees, in tokens"
     )
     max_pixels: int = _setting(1_003_520, _between(int, 3136, 12_845_056), "a number from 3136 to 12845056", "pixels kept of a picture")
     max_frames: int = _setting(60, _between(int, 2, 768), "a number from 2 to 768", "frames taken of a video")
@@ -178,8 +180,10 @@ def _is_meant(name: str, value: str) -> bool:
     if name not in NOT_OURS_ALONE:
         return True
     try:
-        _read(name, value)
-    except UserError:
+        read = _read(name, value)
+        if name == "HOST" and read != "localhost":
+            ipaddress.ip_address(read)
+    except (UserError, ValueError):
         return False
     return True
 

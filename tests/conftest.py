@@ -33,20 +33,37 @@ class RunningDesk:
     log: Path
 
 
-def start_desk(data: Path, *arguments: str, ready: bool = True) -> RunningDesk:
-    """`python app.py` with `arguments`, once /health answers (and says ready)."""
+def start_desk(data: Path, *arguments: str, ready: bool = True, host: str = "127.0.0.1", **variables: str) -> RunningDesk:
+    """`python app.py` with `arguments` and further environment `variables`, once /health answers (and says ready)."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = data.parent / f"{data.name}.log"
-    environment = {name: value for name, value in os.environ.items() if name not in KEYS}
-    command = [sys.executable, "app.py", "--no-browser", "--port", str(port), "--data-dir", str(data), *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in KEYS} | variables
+    # empty options bring the defaults back, whatever a developer's own .env says
+    options = [
+        ("--model" if key == "MODEL_PATH" else f"--{key.lower().replace('_', '-')}") for key in KEYS if key not in ("SHARE", "BROWSER")
+    ]
+    defaults = [part for option in options for part in (option, "")]
+    command = [
+        sys.executable,
+        "app.py",
+        *defaults,
+        "--no-browser",
+        "--host",
+        host,
+        "--port",
+        str(port),
+        "--data-dir",
+        str(data),
+        *arguments,
+    ]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log.open("w"), stderr=subprocess.STDOUT)
-    desk = RunningDesk(process, f"http://127.0.0.1:{port}", data, log)
+    desk = RunningDesk(process, f"http://{f'[{host}]' if ':' in host else host}:{port}", data, log)
     deadline = time.monotonic() + SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            status = httpx.get(f"{desk.url}/health", timeout=2).json()["status"]
+            status = httpx.get(f"{desk.url}/health", timeout=2, trust_env=False).json()["status"]
             if not ready or status == "ready":
                 return desk
         except (httpx.TransportError, KeyError, ValueError):
@@ -70,8 +87,8 @@ def other_desk(tmp_path: Path) -> Iterator[Callable[..., RunningDesk]]:
     """Start further desks, with arguments of their own."""
     started: list[RunningDesk] = []
 
-    def start(*arguments: str, ready: bool = True) -> RunningDesk:
-        started.append(start_desk(tmp_path / f"data{len(started)}", *arguments, ready=ready))
+    def start(*arguments: str, **how: object) -> RunningDesk:
+        started.append(start_desk(tmp_path / f"data{len(started)}", *arguments, **how))
         return started[-1]
 
     yield start

@@ -19,9 +19,11 @@ MAY = {
     "multimodal.media": {"multimodal.media", "multimodal.errors"},
     "multimodal.chat": {"multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
     "multimodal.demo": {"multimodal.demo", "multimodal.chat", "multimodal.media", "multimodal.errors"},
+    "multimodal.data_dir": {"multimodal.errors"},
     "multimodal.desk": {"multimodal.chat", "multimodal.media", "multimodal.settings", "multimodal.errors", "low_vram"},
     "multimodal.api": {
         "multimodal.api",
+        "multimodal.data_dir",
         "multimodal.desk",
         "multimodal.chat",
         "multimodal.media",
@@ -31,6 +33,7 @@ MAY = {
     },
     "multimodal.ui": {
         "multimodal.ui",
+        "multimodal.data_dir",
         "multimodal.desk",
         "multimodal.chat",
         "multimodal.media",
@@ -39,7 +42,7 @@ MAY = {
         "low_vram",
     },
     "multimodal": set(),
-    "app": {"multimodal.api", "multimodal.ui", "multimodal.desk", "multimodal.settings", "multimodal.errors"},
+    "app": {"multimodal.api", "multimodal.ui", "multimodal.data_dir", "multimodal.desk", "multimodal.settings", "multimodal.errors"},
 }
 # library: the parts that may import it
 WHERE = {
@@ -53,7 +56,7 @@ WHERE = {
     "moviepy": {"multimodal.media", "multimodal.demo"},
     "requests": set(),
     "httpx": set(),
-    "urllib.request": set(),
+    "urllib.request": {"app"},
 }
 # What a module must not do while it is imported.
 DEEDS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -35,3 +36,12 @@ def test_the_top_level_is_as_agreed():
 
 def test_the_bundled_assets_stay_small():
     assert sum((ROOT / path).stat().st_size for path in tracked() if path.startswith("assets/")) <= BUNDLE_BYTES
+
+
+def test_what_the_readme_shows_is_there():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = [*re.findall(r'src="([^"]+)"', text), *re.findall(r"\]\(([^)#]+)\)", text), *re.findall(r"=@(\S+)", text)]
+    assert len(shown) >= 4
+    for path in shown:
+        assert (ROOT / path).is_file(), path
+    assert "@@" not in text

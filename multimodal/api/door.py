@@ -5,13 +5,13 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from multimodal.errors import UserError, size_text
+from multimodal.settings import LOCAL_NAMES
 
-LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 SHARE_ENDING = ".gradio.live"
 # Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and two that fetch
 # addresses.
@@ -22,6 +22,8 @@ NOT_SERVED = (
     "/gradio_api/file=http:",
     "/gradio_api/file=https:",
 )
+# The page shows nothing from elsewhere: a picture that an answer names would tell that place what was said here.
+POLICY = "img-src 'self' data: blob:; media-src 'self' data: blob:; frame-src 'self'; object-src 'none'"
 # Form fields and the frames around the parts, beside the files themselves.
 BODY_ALLOWANCE = 1_000_000
 
@@ -72,6 +74,8 @@ class Door:
         async def noted(message: Message) -> None:
             nonlocal answered
             answered = True
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message)["content-security-policy"] = POLICY
             await send(message)
 
         claimed = headers.get("content-length", "0")

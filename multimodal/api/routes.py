@@ -23,13 +23,13 @@ from multimodal.api.door import error_response, language_of
 from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done
 from multimodal.chat.options import Options
+from multimodal.data_dir import REQUEST_PREFIX
 from multimodal.desk import Desk
 from multimodal.errors import MUTE, UserError
-from multimodal.media import Medium, take
+from multimodal.media import Medium, Stopped, take
 
 log = logging.getLogger(__name__)
 
-MOST_FILES = 32
 PATIENCE_SECONDS = 120.0
 TEXT_FIELDS = {
     "text",
@@ -65,11 +65,11 @@ def make_router(desk: Desk) -> APIRouter:
         stop = threading.Event()
         try:
             # on the wire a file is a file: a path or an address in a text field is only text
-            form = await _read_form(request)
+            form = await _read_form(request, desk.limits.files)
             watch = asyncio.create_task(_watch(request, stop))
             try:
                 return JSONResponse(await asyncio.to_thread(_answer, desk, form, stop))
-            except UserError:
+            except (UserError, Stopped):
                 raise
             except Exception as error:  # a fault of ours: the log has it whole
                 log.exception("A request failed")
@@ -79,7 +79,7 @@ def make_router(desk: Desk) -> APIRouter:
                 await form.close()
         except UserError as error:
             return error_response(error, language)
-        except ClientDisconnect:
+        except (ClientDisconnect, Stopped):
             return JSONResponse(None)  # nobody reads it
 
     # without these two, a wrong method is answered in another shape than every other error
@@ -101,19 +101,19 @@ def _wrong_method(request: Request, wanted: str) -> JSONResponse:
     return response
 
 
-async def _read_form(request: Request) -> FormData:
-    """The request's form. Raises UserError."""
+async def _read_form(request: Request, most: int) -> FormData:
+    """The request's form, with at most `most` files. Raises UserError."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in FORMS:
         raise UserError("bad_request", reason=(f"it is {kind or 'without a content-type'}", f"类型为 {kind or '空'}"))
     try:
-        form = await request.form(max_files=MOST_FILES, max_fields=len(TEXT_FIELDS) * 2, max_part_size=1_000_000)
+        form = await request.form(max_files=most, max_fields=len(TEXT_FIELDS) * 2, max_part_size=1_000_000)
         for name, value in form.multi_items():
             f"{name}{getattr(value, 'filename', value)}".encode()  # some charsets give halves of characters, which no answer can hold
         return form
     except HTTPException as error:  # starlette's own
         if "files" in error.detail:
-            raise UserError("too_many_files", count=(f"more than {MOST_FILES}", f"超过 {MOST_FILES}"), limit=MOST_FILES) from error
+            raise UserError("too_many_files", count=(f"more than {most}", f"超过 {most}"), limit=most) from error
         raise UserError("bad_request", reason=error.detail.rstrip(".")) from error
     except UnicodeError as error:  # a charset that is one in name only
         raise UserError("bad_request", reason=str(error)) from error
@@ -129,13 +129,13 @@ async def _watch(request: Request, stop: threading.Event) -> None:
 def _answer(desk: Desk, form: FormData, stop: threading.Event) -> dict[str, object]:
     text, options, system_prompt, video = _read_fields(desk, form)
     media: list[Medium] = []
-    folder = Path(tempfile.mkdtemp(prefix="request-", dir=desk.settings.data_dir))
+    folder = Path(tempfile.mkdtemp(prefix=REQUEST_PREFIX, dir=desk.settings.data_dir))
     try:
         for name, kind in FILE_FIELDS.items():
             for upload in form.getlist(name):
                 if not isinstance(upload, UploadFile):
                     raise UserError("bad_field", field=name, value=str(upload)[:80], wanted=("uploaded files", "上传的文件"))
-                media += _take_upload(upload, kind, desk, folder, video)
+                media += _take_upload(upload, kind, desk, folder, video, stop)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     conversation = Conversation((Turn(text, tuple(media)),), system_prompt)
@@ -158,11 +158,11 @@ def _answer(desk: Desk, form: FormData, stop: threading.Event) -> dict[str, obje
     return body
 
 
-def _take_upload(upload: UploadFile, kind: str, desk: Desk, folder: Path, video: str) -> list[Medium]:
+def _take_upload(upload: UploadFile, kind: str, desk: Desk, folder: Path, video: str, stop: threading.Event) -> list[Medium]:
     name = Path((upload.filename or kind).replace("\\", "/")).name[:120] or kind
     with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
         shutil.copyfileobj(upload.file, copy)
-    return take(Path(copy.name), name, desk.limits, video, only=kind)
+    return take(Path(copy.name), name, desk.limits, video, only=kind, stop=stop)
 
 
 def _read_fields(desk: Desk, form: FormData) -> tuple[str, Options, str, str]:

@@ -1,4 +1,4 @@
-"""Media into token features, each once: what was encoded is kept between turns, up to a bound in bytes.
+"""Media into token features, each once: what was encoded is kept between turns, media and features together up to a bound in bytes.
 
 Each medium goes through the processor and its tower by itself. That is exact (pictures, frames and sounds do not see each other in the
 towers), needs the memory of one medium at a time, and lets later turns reuse it.
@@ -58,7 +58,7 @@ class Encoder:
         with torch.inference_mode():
             encoded = self._encode(medium, with_sound)
         self._kept[key] = (medium, encoded)
-        while len(self._kept) > 1 and sum(kept.size for _, kept in self._kept.values()) > KEPT_BYTES:
+        while len(self._kept) > 1 and sum(kept.size + encoded.size for kept, encoded in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
         return encoded
 

@@ -14,7 +14,7 @@ from transformers import Qwen2_5OmniProcessor, StoppingCriteria, StoppingCriteri
 from transformers.generation.streamers import TextStreamer
 
 from low_vram.load import Loaded
-from low_vram.memory import release
+from low_vram.memory import ran_out, release
 from multimodal.chat.conversation import Conversation, Speech
 from multimodal.chat.encoder import Encoder, Handles
 from multimodal.chat.events import Done, Event, Notice, Text
@@ -100,9 +100,9 @@ class Omni:
         worker.start()
         try:
             while (event := events.get()) is not None:
-                if isinstance(event, torch.OutOfMemoryError | MemoryError):
-                    raise UserError("out_of_memory") from event
                 if isinstance(event, BaseException):
+                    if ran_out(event):
+                        raise UserError("out_of_memory") from event
                     raise event
                 yield event
         finally:
@@ -170,6 +170,8 @@ class Omni:
                 begun.set()
                 events.put(Notice("speaking"))
 
+        # the talker speaks from the second token on: of a single one there is nothing to say
+        thinking |= {"min_new_tokens": 2, "max_new_tokens": max(2, thinking["max_new_tokens"])}
         watch = self.model.talker.register_forward_pre_hook(say_so)
         try:
             _, samples = self.model.generate(

@@ -118,6 +118,12 @@ def test_a_socket_from_another_site_is_not_opened(client: httpx.Client) -> None:
             assert b" 403 " in wire.recv(4096).split(b"\r\n")[0]
 
 
+def test_the_page_may_show_nothing_from_elsewhere(client: httpx.Client) -> None:
+    policy = client.get("/").headers["content-security-policy"]
+    assert "img-src 'self' data: blob:" in policy
+    assert "*" not in policy
+
+
 # Gradio's own ways in
 
 
@@ -144,15 +150,18 @@ def values(page: dict, submit: dict) -> list:
 
 
 @pytest.fixture
-def send(client: httpx.Client, submit: dict) -> Callable[[list], dict]:
-    """send(inputs): what the page would get at the end of the event. It has success, and perhaps what is shown."""
+def send(client: httpx.Client, submit: dict) -> Callable[..., dict]:
+    """send(inputs): what the page would get at the end of the event. It has success, and perhaps what is shown.
 
-    def run(inputs: list) -> dict:
-        session = uuid.uuid4().hex
+    The event is that of the box being sent off, in a session of its own, unless others are given.
+    """
+
+    def run(inputs: list, event: dict = submit, session: str | None = None) -> dict:
+        session = session or uuid.uuid4().hex
         body = {
             "data": inputs,
-            "fn_index": submit["id"],
-            "trigger_id": submit["targets"][0][0],
+            "fn_index": event["id"],
+            "trigger_id": event["targets"][0][0],
             "event_data": None,
             "session_hash": session,
         }
@@ -211,6 +220,20 @@ def test_an_address_in_place_of_another_input_is_not_fetched(
     types = {component["id"]: component["type"] for component in page["components"]}
     place, before = [types[number] for number in submit["inputs"]].index(kind), desk.log.stat().st_size
     assert not send([*values[:place], as_file(f"{address}/x.png"), *values[place + 1 :]])["success"]
+    assert asked == []
+    assert b"Addresses are not followed" in desk.log.read_bytes()[before:]
+
+
+def test_an_address_is_not_fetched_in_a_session_that_has_been_used_either(
+    desk: RunningDesk, client: httpx.Client, page: dict, send: Callable[..., dict], values: list, fetched: tuple[str, list[str]]
+) -> None:
+    address, asked = fetched
+    switch = next(component["id"] for component in page["components"] if component["props"].get("elem_id") == "language")
+    translate = next(event for event in page["dependencies"] if [switch, "input"] in event["targets"])
+    session = uuid.uuid4().hex
+    assert send(["zh", None], translate, session)["success"]  # gradio makes the session's components anew
+    before = desk.log.stat().st_size
+    assert not send([{"text": "What?", "files": [as_file(f"{address}/x.png")]}, *values[1:]], session=session)["success"]
     assert asked == []
     assert b"Addresses are not followed" in desk.log.read_bytes()[before:]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from pathlib import Path
 
@@ -51,9 +52,14 @@ def test_a_desk_is_healthy_while_its_model_loads(tmp_path: Path) -> None:
     assert (response.status_code, response.json()["status"]) == (200, "loading")
 
 
-def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("config", "code"), [(None, "model_not_found"), ({"model_type": "qwen2_5_omni", "enable_audio_output": "maybe"}, "model_broken")]
+)
+def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(tmp_path: Path, config: dict | None, code: str) -> None:
     folder = tmp_path / "no model"
     folder.mkdir()
+    if config:
+        (folder / "config.json").write_text(json.dumps(config))
     desk = Desk(Settings(model_path=str(folder), data_dir=tmp_path))
     desk.open()
     client, deadline = client_of(desk), time.monotonic() + 60
@@ -63,9 +69,9 @@ def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(tmp_path: Path)
     assert health.json().keys() == {"status", "model", "memory", "error"}
     assert health.json()["status"] == "failed"
     assert health.json()["model"] == {"name": "no model", "demo": False}
-    assert health.json()["error"]["code"] == "model_not_found"
+    assert health.json()["error"]["code"] == code
     assert str(folder) in health.json()["error"]["message"]
     assert CHINESE.search(client.get("/health", headers={"accept-language": "zh"}).json()["error"]["message"])
     for fields in ({"text": "Hello!"}, {"text": "Hello!", "return_audio": "true"}):
         answer = client.post("/multimodal", data=fields)
-        assert (answer.status_code, error_of(answer)["code"]) == (503, "model_not_found")
+        assert (answer.status_code, error_of(answer)["code"]) == (503, code)

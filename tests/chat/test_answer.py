@@ -69,6 +69,12 @@ def test_stop_ends_encoding_and_prefill_too(model, part):
     assert (done.text, done.completion_tokens) == ("", 0)
 
 
+def test_the_shortest_answer_can_be_spoken(model):
+    speech, done = [event for event in finish(model, ask(), max_new_tokens=1, voice="Ethan") if isinstance(event, Speech | Done)]
+    assert len(speech.samples) > 0
+    assert done.completion_tokens == 2
+
+
 def test_stop_ends_speech_too(model):
     stop = threading.Event()
     model.model.talker.register_forward_hook(lambda *_: stop.set())
@@ -104,11 +110,12 @@ def test_media_of_earlier_turns_are_not_encoded_again(model):
 
 def test_kept_features_are_bounded(model, monkeypatch):
     pictures = [picture(seed) for seed in range(6)]
-    one = model.encoder.encode(pictures[0], False).size
+    one = model.encoder.encode(pictures[0], False).size + pictures[0].size
+    assert pictures[0].size == pictures[0].image.width * pictures[0].image.height * 3
     monkeypatch.setattr(encoder, "KEPT_BYTES", 3 * one)
     for each in pictures:
         finish(model, ask(each))
-    kept = [encoded.size for _, encoded in model.encoder._kept.values()]
+    kept = [medium.size + encoded.size for medium, encoded in model.encoder._kept.values()]
     assert 1 <= len(kept) < 6
     assert sum(kept) <= 3 * one
     assert not model.handles.features
@@ -145,12 +152,15 @@ def test_marks_of_the_model_in_a_question_are_only_text(model, text):
 
 
 @pytest.mark.parametrize("part", ["model.visual", "model.language_model.layers.2", "lm_head"])
-def test_out_of_memory_is_a_sentence_and_the_next_answer_works(model, part):
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
+)
+def test_out_of_memory_is_a_sentence_and_the_next_answer_works(model, part, error):
     failing = True
 
     def run_out(*_):
         if failing:
-            raise torch.OutOfMemoryError("CUDA out of memory.")
+            raise error
 
     model.model.thinker.get_submodule(part).register_forward_pre_hook(run_out)
     with pytest.raises(UserError) as refused:

@@ -46,8 +46,9 @@ def test_with_a_damaged_voices_file_it_loads_without_speech(folder, content):
     assert load(str(folder), "cpu", 4096).no_speech == "voices damaged"
 
 
-def test_with_a_voices_file_of_another_kind_it_loads_without_speech(folder):
-    torch.save({"Chelsie": {"cond": torch.zeros(1)}}, folder / "spk_dict.pt")
+@pytest.mark.parametrize("voice", [{"cond": torch.zeros(1)}, torch.zeros(1), "Chelsie"])
+def test_with_a_voices_file_of_another_kind_it_loads_without_speech(folder, voice):
+    torch.save({"Chelsie": voice}, folder / "spk_dict.pt")
     assert load(str(folder), "cpu", 4096).no_speech == "voices damaged"
 
 
@@ -71,8 +72,29 @@ def test_an_empty_folder_is_not_a_model(tmp_path):
     assert refused(tmp_path).code == "model_not_found"
 
 
-def test_a_hub_name_that_cannot_be_reached_is_not_found():
-    assert refused("nobody/no-such-model").code == "model_not_found"
+def test_a_hub_name_that_cannot_be_reached_says_why():
+    error = refused("nobody/no-such-model")
+    assert error.code == "model_not_fetched"
+    assert "nobody/no-such-model" in str(error)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a card")
+def test_a_card_that_is_not_there_is_a_sentence(folder):
+    with pytest.raises(UserError) as error:
+        load(str(folder), "cuda:3", 4096)
+    assert error.value.code == "no_device"
+    assert "cuda:3" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."]
+)
+def test_a_model_too_large_for_the_host_is_a_sentence(folder, text, monkeypatch):
+    def run_out(*_, **__):
+        raise RuntimeError(text)
+
+    monkeypatch.setattr(torch.nn.Module, "__init__", run_out)
+    assert refused(folder).code == "model_too_large"
 
 
 def test_a_model_of_another_kind_is_named(folder):
