@@ -36,8 +36,7 @@ footer { display: none !important; }
 #language, #theme { flex: 0 0 auto; min-width: 0 !important; width: auto !important; }
 #language { border: none !important; box-shadow: none; background: none; padding: 0; overflow: visible !important; }
 #language .wrap { flex-wrap: nowrap; gap: 4px; }
-#language label { padding: 4px 10px; }
-#language label { position: relative; }
+#language label { position: relative; padding: 4px 10px; }
 #language label input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
 #language label:has(input:focus-visible) { outline: 2px solid var(--primary-500); }
 #language label span { margin-left: 0; }

@@ -28,8 +28,16 @@ def turn_of(conversation: Conversation, message: int) -> int:
 
 
 def _question(turn: Turn) -> list[dict]:
-    files = [{"role": "user", "content": {"path": path, "alt_text": name}} for path, name in turn.files if Path(path).exists()]
+    unread = turn.refusal is not None and not turn.media
+    files = [{"role": "user", "content": _file(path, name, unread)} for path, name in turn.files if Path(path).exists()]
     return [*files, {"role": "user", "content": turn.text}] if turn.text else files
+
+
+def _file(path: str, name: str, unread: bool) -> dict:
+    if not unread:
+        return {"path": path, "alt_text": name}
+    # shown by its name: what it claims to be could not be read
+    return {"type": "file", "file": {"path": path, "orig_name": name, "mime_type": "application/octet-stream"}, "alt_text": name}
 
 
 def _answer(turn: Turn, language: str, hint: str) -> list[dict]:

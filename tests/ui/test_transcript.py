@@ -50,3 +50,9 @@ def test_notes_and_refusals_are_said_in_the_language_of_the_screen(tmp_path):
 def test_a_hint_stands_only_where_the_answer_is_to_come(tmp_path):
     answers = [message["content"] for message in show(conversation(tmp_path / "gone.wav"), "en", "…") if message["role"] == "assistant"]
     assert [answer.endswith("*…*") for answer in answers] == [False, False, False, True]
+
+
+def test_a_file_that_could_not_be_read_is_shown_by_its_name():
+    messages = show(Conversation((Turn("", files=(PICTURE,), refusal=REFUSED),)), "en")
+    assert messages[0]["content"]["file"]["orig_name"] == "shapes.png"
+    assert messages[0]["content"]["file"]["mime_type"] == "application/octet-stream"
