@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import logging
-import tempfile
-import threading
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
-import soundfile
 
-from multimodal.chat.conversation import Conversation, Speech, Turn
-from multimodal.chat.events import Done, Notice, Text
-from multimodal.chat.options import Options
-from multimodal.data_dir import UPLOADS
+from multimodal.chat.conversation import Conversation, Turn
 from multimodal.desk import Desk
-from multimodal.errors import UserError
-from multimodal.media import Medium, Stopped, take
+from multimodal.ui.answering import Answering, Choices, box, unchanged
 from multimodal.ui.phrases import phrase
 from multimodal.ui.transcript import show, turn_of
 
-log = logging.getLogger(__name__)
-
 EXAMPLES = Path(__file__).parent.parent.parent / "assets" / "examples"
 MOST_WAITING = 16  # answers asked for at once, of all sessions
-NOTICES = {"waiting": "waiting", "loading": "loading", "speaking": "speaking"}
 
 
 def examples(language: str) -> list[dict]:
@@ -56,7 +43,7 @@ class ChatTab:
 
     def __init__(self, desk: Desk, language: gr.Radio):
         self.desk, self.language = desk, language
-        self._answering: dict[str, threading.Event] = {}
+        self.answering = Answering(desk)
         settings = desk.settings
         self.conversation = gr.State(Conversation())
         self.chatbot = gr.Chatbot(
@@ -160,160 +147,62 @@ class ChatTab:
 
     # what a person does (gradio fills in what is annotated as its own, by place)
 
-    def ask(self, request: gr.Request, question: dict, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
+    def ask(self, request: gr.Request, question: dict, conversation: Conversation, language: str, *chosen) -> Iterator[tuple]:
         """The box was sent off."""
         before = conversation.without_refused()
         turn = _turn((question.get("text") or "").strip(), [str(path) for path in question.get("files") or []])
-        yield from self._answer(before, before, turn, language, how, request, from_box=True)
+        yield from self.answering.answer(request.session_hash, before, before, turn, language, Choices(*chosen), from_box=True)
 
-    def ask_example(self, chosen: gr.SelectData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
+    def ask_example(
+        self, picked: gr.SelectData, request: gr.Request, conversation: Conversation, language: str, *chosen
+    ) -> Iterator[tuple]:
         """An example was clicked. The number alone is believed, not the paths that come with it."""
-        example, before = examples(language)[chosen.index], conversation.without_refused()
-        how = (*how[:3], "frames", *how[4:]) if any(file.endswith(".mp4") for file in example["files"]) else how
-        yield from self._answer(before, before, _turn(example["text"], example["files"]), language, how, request)
+        example, before, choices = examples(language)[picked.index], conversation.without_refused(), Choices(*chosen)
+        if any(file.endswith(".mp4") for file in example["files"]):
+            choices = choices._replace(video="frames")
+        turn = _turn(example["text"], example["files"])
+        yield from self.answering.answer(request.session_hash, before, before, turn, language, choices)
 
-    def retry(self, data: gr.RetryData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
+    def retry(self, data: gr.RetryData, request: gr.Request, conversation: Conversation, language: str, *chosen) -> Iterator[tuple]:
         """The same question once more."""
-        yield from self._again(data.index, None, conversation, language, how, request)
+        yield from self._again(data.index, None, request, conversation, language, chosen)
 
-    def edit(self, data: gr.EditData, request: gr.Request, conversation: Conversation, language: str, *how) -> Iterator[tuple]:
+    def edit(self, data: gr.EditData, request: gr.Request, conversation: Conversation, language: str, *chosen) -> Iterator[tuple]:
         """The question in other words, its files as they were."""
         text = data.value.strip() if isinstance(data.value, str) else None
-        yield from self._again(data.index, text, conversation, language, how, request)
-
-    def undo(self, data: gr.UndoData, request: gr.Request, conversation: Conversation, language: str) -> tuple:
-        """The question back into the box, everything after it gone."""
-        self._drop(request)
-        if not conversation.turns:
-            return [], conversation, _box(ready=True)
-        place = turn_of(conversation, data.index)
-        turn, rest = conversation.turns[place], conversation.before(place)
-        return show(rest, language), rest, _box(ready=True, turn=turn)
-
-    def clear(self, request: gr.Request) -> tuple:
-        """A new conversation; an answer under way ends."""
-        self._drop(request)
-        return [], Conversation(), _box(ready=True)
-
-    def stop(self, request: gr.Request) -> None:
-        """End this session's answer."""
-        if (answering := self._answering.get(request.session_hash)) is not None:
-            answering.set()
-
-    def _drop(self, request: gr.Request) -> None:
-        """End this session's answer, and show no more of it."""
-        if (answering := self._answering.pop(request.session_hash, None)) is not None:
-            answering.set()
-
-    # the way of a question
+        yield from self._again(data.index, text, request, conversation, language, chosen)
 
     def _again(
-        self, message: int, text: str | None, conversation: Conversation, language: str, how: tuple, request: gr.Request
+        self, message: int, text: str | None, request: gr.Request, conversation: Conversation, language: str, chosen: tuple
     ) -> Iterator[tuple]:
         """The question that message number `message` belongs to once more, in other words where `text` gives them."""
         if not conversation.turns:
-            yield gr.skip(), gr.skip(), gr.skip()
+            yield unchanged()
             return
         place = turn_of(conversation, message)
         turn = conversation.turns[place]
         turn = Turn(turn.text if text is None else text, turn.media, files=turn.files)
-        yield from self._answer(conversation.without_refused(), conversation.before(place).without_refused(), turn, language, how, request)
+        kept, before = conversation.without_refused(), conversation.before(place).without_refused()
+        yield from self.answering.answer(request.session_hash, kept, before, turn, language, Choices(*chosen))
 
-    def _answer(
-        self,
-        kept: Conversation,
-        before: Conversation,
-        turn: Turn,
-        language: str,
-        how: tuple,
-        request: gr.Request,
-        from_box: bool = False,
-    ) -> Iterator[tuple]:
-        """Show the answer to `turn` after `before` as it comes. Where it is refused, `kept` stays, and the question stands under it.
+    def undo(self, data: gr.UndoData, request: gr.Request, conversation: Conversation, language: str) -> tuple:
+        """The question back into the box, everything after it gone."""
+        self.answering.drop(request.session_hash)
+        if not conversation.turns:
+            return [], conversation, box(ready=True)
+        place = turn_of(conversation, data.index)
+        rest = conversation.before(place)
+        return show(rest, language), rest, box(ready=True, turn=conversation.turns[place])
 
-        A session gets one answer at a time: a question sent off meanwhile stays in the box.
-        """
-        session, stop = request.session_hash, threading.Event()
-        if self._answering.setdefault(session, stop) is not stop:
-            yield gr.skip(), gr.skip(), gr.skip()
-            return
-        asked, refusal = Conversation(before.turns, how[0]).asked(turn), None
-        try:
-            waiting = phrase("reading" if turn.files and not turn.media else "thinking", language)
-            yield show(asked, language, waiting), kept, _box(ready=False, turn=Turn("") if from_box else None)
-            try:
-                progress = self._progress(asked, language, how, stop)
-                for asked, hint in progress:
-                    if self._answering.get(session) is not stop:  # dropped: what comes is shown no more
-                        return
-                    yield show(asked, language, hint), asked, gr.skip()
-            except UserError as error:
-                refusal = error
-            except Exception as error:  # a fault of ours: the person gets a sentence, the log the rest, and the conversation goes on
-                log.exception("An answer failed")
-                refusal = UserError("answer_failed", reason=type(error).__name__)
-            if self._answering.get(session) is not stop:
-                return
-            if refusal is not None:
-                asked = kept.asked(replace(asked.turns[-1], refusal=refusal))
-            back = turn if from_box and refusal is not None and not asked.turns[-1].media else None
-            yield show(asked, language), asked, _box(ready=True, turn=back)
-        finally:
-            stop.set()
-            if self._answering.get(session) is stop:
-                del self._answering[session]
+    def clear(self, request: gr.Request) -> tuple:
+        """A new conversation; an answer under way ends."""
+        self.answering.drop(request.session_hash)
+        return [], Conversation(), box(ready=True)
 
-    def _progress(self, asked: Conversation, language: str, how: tuple, stop: threading.Event) -> Iterator[tuple[Conversation, str]]:
-        """(the conversation so far, what is being done). Raises UserError."""
-        _, max_new_tokens, temperature, video, aloud, voice = how
-        turn = asked.turns[-1]
-        if turn.files and not turn.media:
-            media = self._read(turn.files, video, stop)
-            if stop.is_set():
-                yield asked.answered(notes=(("stopped", {}),)), ""
-                return
-            asked = asked.answered(media=media)
-            yield asked, phrase("thinking", language)
-        options = Options(int(max_new_tokens), float(temperature), voice if aloud and voice in self.desk.voices else None)
-        answer, notes, hint = "", [], phrase("thinking", language)
-        for event in self.desk.answer(asked, options, stop):
-            if isinstance(event, Text):
-                answer, hint = answer + event.piece, ""
-            elif isinstance(event, Speech):
-                asked = asked.answered(spoken=self._write(event))
-            elif isinstance(event, Notice) and event.code in NOTICES:
-                hint = phrase(NOTICES[event.code], language)
-            elif isinstance(event, Notice):
-                notes.append((event.code, {"count": event.count}))
-            elif isinstance(event, Done) and event.stopped:
-                notes.append(("stopped", {}))
-            asked = asked.answered(answer=answer, notes=tuple(notes))
-            yield asked, "" if isinstance(event, Done) else hint
-
-    def _read(self, files: tuple[tuple[str, str], ...], video: str, stop: threading.Event) -> tuple[Medium, ...]:
-        """The files as media; those after Stop was pressed are not read. Raises UserError."""
-        limits = self.desk.limits
-        if len(files) > limits.files:
-            raise UserError("too_many_files", count=len(files), limit=limits.files)
-        media: list[Medium] = []
-        with suppress(Stopped):  # who calls looks at `stop`
-            for path, name in files:
-                if not stop.is_set():
-                    media += take(Path(path), name, limits, video, stop=stop)
-        return tuple(media)
-
-    def _write(self, speech: Speech) -> str:
-        """A spoken answer as a file that the page can play; it goes with the uploads."""
-        with tempfile.NamedTemporaryFile(dir=self.desk.settings.data_dir / UPLOADS, prefix="answer-", suffix=".wav", delete=False) as file:
-            soundfile.write(file, speech.samples, speech.rate, format="WAV", subtype="PCM_16")
-        return file.name
+    def stop(self, request: gr.Request) -> None:
+        """End this session's answer."""
+        self.answering.stop(request.session_hash)
 
 
 def _turn(text: str, files: list[str]) -> Turn:
     return Turn(text, files=tuple((path, Path(path).name) for path in files))
-
-
-def _box(ready: bool, turn: Turn | None = None) -> dict:
-    """The box's buttons; with `turn`, its question in the box."""
-    value = {"value": {"text": turn.text, "files": [path for path, _ in turn.files if Path(path).exists()]}} if turn else {}
-    return gr.update(submit_btn=ready, stop_btn=not ready, **value)
