@@ -55,6 +55,78 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "The model at {path} does not fit into memory: close other programs, or choose a smaller model.",
         "内存装不下 {path} 处的模型：请关闭其他程序，或换更小的模型。",
     ),
+    "does_not_fit": (
+        503,
+        "The model at {path} needs {needed}, and {host} of host memory, and only {budget} may be used: choose a smaller model, close other"
+        " programs, or load it anyway on the model page (LOAD_ANYWAY=true).",
+        "{path} 处的模型需要 {needed}（另需内存 {host}），而可用的只有 {budget}：请换更小的模型、关闭其他程序，或在模型页选择仍然加载（LOAD_ANYWAY=true）。",
+    ),
+    # getting a model
+    "model_unknown": (
+        404,
+        "{hub} has no model called {name} that is open to everyone: check the name, or choose the other source.",
+        "{hub} 上没有名为 {name} 的公开模型：请检查名称，或换一个来源。",
+    ),
+    "model_gated": (
+        403,
+        "{hub} gives {name} only to those who accepted its terms: accept them on its page, put your token into HF_TOKEN and start again.",
+        "{name} 须先在 {hub} 上接受条款才能下载：请在其页面上接受条款，把令牌填入 HF_TOKEN，然后重新启动。",
+    ),
+    "token_refused": (
+        403,
+        "{hub} does not accept the token in HF_TOKEN or of hf auth login: renew it, or take it away.",
+        "{hub} 不接受 HF_TOKEN 或 hf auth login 的令牌：请更新或移除它。",
+    ),
+    "model_no_weights": (
+        422,
+        "{name} at {hub} is not a config.json with weights in safetensors files: choose another model.",
+        "{hub} 上的 {name} 没有 config.json 和 safetensors 权重：请换一个模型。",
+    ),
+    "hub_unreachable": (
+        503,
+        "{hub} cannot be reached ({reason}): check the connection, or choose the other source.",
+        "无法连接 {hub}（{reason}）：请检查网络连接，或换一个来源。",
+    ),
+    "hub_answer": (
+        502,
+        "{hub} gave an answer that cannot be used ({reason}): try again later, or choose the other source.",
+        "{hub} 的应答无法使用（{reason}）：请稍后再试，或换一个来源。",
+    ),
+    "disk_too_small": (
+        507,
+        "{name} needs {needed} more and {path} has {free} free: make room, or set DATA_DIR to a folder on a larger disk.",
+        "{name} 还需要 {needed}，而 {path} 只剩 {free}：请腾出空间，或把 DATA_DIR 设到更大的磁盘上。",
+    ),
+    "disk_full": (
+        507,
+        "The disk of {path} is full and {needed} are still to come: make room and start again, it goes on where it stopped.",
+        "{path} 所在的磁盘已满，还差 {needed}：请腾出空间后重新开始下载，会从中断处继续。",
+    ),
+    "cannot_save": (
+        507,
+        "The model cannot be saved in {path} ({reason}): make that folder writable, or set DATA_DIR to another.",
+        "无法把模型保存到 {path}（{reason}）：请让该文件夹可写，或把 DATA_DIR 设为其他文件夹。",
+    ),
+    "file_damaged": (
+        502,
+        "{name} arrived damaged from {hub} twice: try again later, or choose the other source.",
+        "{name} 两次从 {hub} 下载后都已损坏：请稍后再试，或换一个来源。",
+    ),
+    "download_broken": (
+        503,
+        "The download from {hub} broke off ({reason}): check the connection and start again, it goes on where it stopped.",
+        "从 {hub} 的下载中断了（{reason}）：请检查网络连接后重新开始，会从中断处继续。",
+    ),
+    "download_running": (
+        409,
+        "{name} is being downloaded already: wait for it, or stop it first.",
+        "{name} 正在下载：请等待，或先停止它。",
+    ),
+    "loading_cancelled": (
+        503,
+        "Loading {path} was cancelled: choose a model on the model page.",
+        "已取消加载 {path}：请在模型页选择一个模型。",
+    ),
     "loading": (503, "The model is still loading: try again in a moment.", "模型还在加载：请稍后再试。"),
     "out_of_memory": (
         503,

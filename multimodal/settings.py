@@ -15,6 +15,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
+from low_vram.arrangement import read_map
+from low_vram.budget import read_bytes
 from multimodal.errors import UserError
 
 # What this machine is called by itself alone.
@@ -50,6 +52,14 @@ def _between(kind: type, low: float, high: float) -> Callable[[str], object]:
         return value
 
     return read
+
+
+def _or_auto(read: Callable[[str], object]) -> Callable[[str], object]:
+    return lambda text: None if text.lower() == "auto" else read(text)
+
+
+def _budget(text: str) -> object:
+    return "cpu" if text.lower() == "cpu" else read_bytes(text)
 
 
 def _one_of(*choices: str) -> Callable[[str], str]:
@@ -119,8 +129,20 @@ class Settings:
     context_tokens: int = _setting(
         16384, _between(int, 512, 32768), "a number from 512 to 32768", "how much of a conversation the model sees, in tokens"
     )
-    max_pixels: int = _setting(1_003_520, _between(int, 3136, 12_845_056), "a number from 3136 to 12845056", "pixels kept of a picture")
-    max_frames: int = _setting(60, _between(int, 2, 768), "a number from 2 to 768", "frames taken of a video")
+    memory_budget: int | str | None = _setting(
+        None, _or_auto(_budget), "auto, cpu, or an amount such as 8GiB", "the memory that the model may take of the card, or of the host"
+    )
+    device_map: dict[str, str] | None = _setting(  # noqa: RUF009 (a field)
+        None, read_map, "part=place, ... with the places device, moved and host", "where a part of the model must be"
+    )
+    load_anyway: bool = _setting(False, _switch, "true or false", "load a model that will not fit, as it seems")
+    unload_minutes: int = _setting(
+        0, _between(int, 0, 10_080), "a number from 0 (never) to 10080", "minutes without a question after which the model leaves memory"
+    )
+    max_pixels: int | None = _setting(
+        None, _or_auto(_between(int, 3136, 12_845_056)), "auto, or a number from 3136 to 12845056", "pixels kept of a picture"
+    )
+    max_frames: int | None = _setting(None, _or_auto(_between(int, 2, 768)), "auto, or a number from 2 to 768", "frames taken of a video")
     max_upload_mb: int = _setting(200, _between(int, 1, 10_000), "a number from 1 to 10000", "the largest file, in megabytes")
     max_media_seconds: int = _setting(600, _between(int, 1, 36_000), "a number from 1 to 36000", "the longest sound or video")
 

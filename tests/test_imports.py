@@ -15,7 +15,7 @@ FILES = [ROOT / "app.py", *sorted((ROOT / "multimodal").rglob("*.py")), *sorted(
 MAY = {
     "low_vram": {"low_vram"},
     "multimodal.errors": set(),
-    "multimodal.settings": {"multimodal.errors"},
+    "multimodal.settings": {"multimodal.errors", "low_vram"},
     "multimodal.media": {"multimodal.media", "multimodal.errors"},
     "multimodal.chat": {"multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
     "multimodal.demo": {"multimodal.demo", "multimodal.chat", "multimodal.media", "multimodal.errors"},
@@ -52,10 +52,10 @@ WHERE = {
     "starlette": {"multimodal.api", "app"},
     "uvicorn": set(),
     "dotenv": {"multimodal.settings"},
-    "argparse": {"multimodal.settings", "multimodal.demo"},
+    "argparse": {"multimodal.settings", "multimodal.demo", "low_vram"},
     "moviepy": {"multimodal.media", "multimodal.demo"},
     "requests": set(),
-    "httpx": set(),
+    "httpx": {"multimodal.chat"},
     "urllib.request": {"app"},
 }
 # What a module must not do while it is imported.

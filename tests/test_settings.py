@@ -19,6 +19,7 @@ from multimodal.settings import HANDED_ON, KEYS, Settings, read_settings
 
 ROOT = Path(__file__).parent.parent
 
+LIGHT = tuple(f"low_vram/{name}.py" for name in ("__init__", "arrangement", "budget", "request"))  # what settings are read with
 # key: a value, as text and as it is read
 GOOD = {
     "MODEL_PATH": ("Qwen/Qwen2.5-Omni-3B", "Qwen/Qwen2.5-Omni-3B"),
@@ -33,6 +34,10 @@ GOOD = {
     "MAX_NEW_TOKENS": ("64", 64),
     "TEMPERATURE": ("0.5", 0.5),
     "CONTEXT_TOKENS": ("4096", 4096),
+    "MEMORY_BUDGET": ("8GiB", 8 * 2**30),
+    "DEVICE_MAP": ("thinker.visual=host", {"thinker.model.visual": "host"}),
+    "LOAD_ANYWAY": ("true", True),
+    "UNLOAD_MINUTES": ("30", 30),
     "MAX_PIXELS": ("200704", 200_704),
     "MAX_FRAMES": ("12", 12),
     "MAX_UPLOAD_MB": ("5", 5),
@@ -59,6 +64,10 @@ BAD = {
     "MAX_NEW_TOKENS": ("0", "8193", "1e3", "many", "-5"),
     "TEMPERATURE": ("-0.1", "2.1", "nan", "inf", "-inf", "warm", "0,5"),
     "CONTEXT_TOKENS": ("511", "32769", "8k"),
+    "MEMORY_BUDGET": ("much", "-8GiB", "0", "8TiB", "gpu"),
+    "DEVICE_MAP": ("talker", "talker=there", "tower=host", "=host"),
+    "LOAD_ANYWAY": ("maybe",),
+    "UNLOAD_MINUTES": ("-1", "10081", "soon", "1.5"),
     "MAX_PIXELS": ("3135", "12845057", "1M"),
     "MAX_FRAMES": ("1", "769", "2.5"),
     "MAX_UPLOAD_MB": ("0", "10001", "200MB"),
@@ -396,7 +405,8 @@ def run_app(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess, 
     """run_app(*arguments): (how `python app.py` ended, seconds). Only what settings need is there, so nothing else can be what is slow."""
     home = tmp_path / "desk"
     (home / "multimodal").mkdir(parents=True)
-    for file in ("app.py", "multimodal/__init__.py", "multimodal/data_dir.py", "multimodal/errors.py", "multimodal/settings.py"):
+    (home / "low_vram").mkdir()
+    for file in ("app.py", "multimodal/__init__.py", "multimodal/data_dir.py", "multimodal/errors.py", "multimodal/settings.py", *LIGHT):
         shutil.copy(ROOT / file, home / file)
     environment = {name: value for name, value in os.environ.items() if name not in KEYS and name != "PYTHONPATH"}
 

@@ -7,13 +7,15 @@ towers), needs the memory of one medium at a time, and lets later turns reuse it
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from transformers import Qwen2_5OmniProcessor, Qwen2_5OmniThinkerForConditionalGeneration
-from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers import Qwen2_5OmniProcessor
 
+from low_vram.request import Limits
+from low_vram.stages import Stages
+from multimodal.chat.reduce import bring_under
 from multimodal.media import Clip, Medium, Picture, Sound
 from multimodal.media.kinds import SOUND_RATE
 
@@ -26,6 +28,7 @@ class Encoded:
 
     `ids` [tokens]: its place in the prompt, start and end marks included. `seen` and `heard` [tokens, hidden]: the features of its
     picture or frames, and of its sound. `grid` [1, 3] counts patches (time, height, width); `frames` counts mel frames of the sound.
+    `reduced` says from what to what it was made smaller for the memory that there is.
     """
 
     ids: torch.Tensor
@@ -34,6 +37,7 @@ class Encoded:
     seconds_per_grid: float | None = None
     heard: torch.Tensor | None = None
     frames: int = 0
+    reduced: tuple[str, str] | None = None
 
     @property
     def size(self) -> int:
@@ -42,21 +46,22 @@ class Encoded:
 
 
 class Encoder:
-    """Turns media into Encoded with the towers of `thinker`."""
+    """Turns media into Encoded with a model's towers."""
 
-    def __init__(self, thinker: Qwen2_5OmniThinkerForConditionalGeneration, processor: Qwen2_5OmniProcessor, device: str):
-        self.thinker, self.processor, self.device = thinker, processor, device
+    def __init__(self, stages: Stages, processor: Qwen2_5OmniProcessor):
+        self.stages, self.processor = stages, processor
         # keyed by identity; the medium is kept beside its features, so that its identity stays its own
-        self._kept: OrderedDict[tuple[int, bool], tuple[Medium, Encoded]] = OrderedDict()
+        self._kept: OrderedDict[tuple[int, bool, Limits], tuple[Medium, Encoded]] = OrderedDict()
 
-    def encode(self, medium: Medium, with_sound: bool) -> Encoded:
+    def encode(self, medium: Medium, with_sound: bool, limits: Limits) -> Encoded:
         """`with_sound`: the conversation has a clip with sound, so every clip's sound (or silence) is woven between its frames."""
-        key = (id(medium), with_sound and isinstance(medium, Clip))
+        key = (id(medium), with_sound and isinstance(medium, Clip), limits)
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key][1]
+        fitting, reduced = bring_under(medium, limits)
         with torch.inference_mode():
-            encoded = self._encode(medium, with_sound)
+            encoded = replace(self._encode(fitting, with_sound), reduced=reduced)
         self._kept[key] = (medium, encoded)
         while len(self._kept) > 1 and sum(kept.size + encoded.size for kept, encoded in self._kept.values()) > KEPT_BYTES:
             self._kept.popitem(last=False)
@@ -67,7 +72,7 @@ class Encoder:
             inputs = self._process(
                 self.processor.image_token, self.processor.vision_bos_token, self.processor.vision_eos_token, images=[medium.image]
             )
-            return Encoded(inputs["input_ids"][0], self._look(inputs["pixel_values"], inputs["image_grid_thw"]), inputs["image_grid_thw"])
+            return Encoded(inputs["input_ids"][0], **self._look(inputs, "pixel_values", "image_grid_thw"))
         if isinstance(medium, Sound):
             inputs = self._process(
                 self.processor.audio_token, self.processor.audio_bos_token, self.processor.audio_eos_token, audio=[medium.samples]
@@ -94,9 +99,8 @@ class Encoder:
         )
         return Encoded(
             inputs["input_ids"][0],
-            self._look(inputs["pixel_values_videos"], inputs["video_grid_thw"]),
-            inputs["video_grid_thw"],
-            float(inputs["video_second_per_grid"][0]),
+            seconds_per_grid=float(inputs["video_second_per_grid"][0]),
+            **self._look(inputs, "pixel_values_videos", "video_grid_thw"),
             **(self._listen(inputs) if with_sound else {}),
         )
 
@@ -109,55 +113,9 @@ class Encoder:
         # truncation: sounds longer than the extractor's chunk would be cut without a word
         return self.processor(text=[f"{start}{token}{end}"], audio_kwargs={"truncation": False}, return_tensors="pt", **media)
 
-    def _look(self, pixels: torch.Tensor, grid: torch.Tensor) -> torch.Tensor:
-        model = self.thinker.model
-        return model.visual(pixels.to(self.device, model.visual.dtype), grid_thw=grid.to(self.device)).pooler_output
+    def _look(self, inputs: dict[str, torch.Tensor], pixels: str, grid: str) -> dict[str, torch.Tensor]:
+        return {"seen": self.stages.look(inputs[pixels], inputs[grid]), "grid": inputs[grid]}
 
     def _listen(self, inputs: dict[str, torch.Tensor]) -> dict[str, object]:
-        model = self.thinker.model
         frames = int(inputs["feature_attention_mask"].sum())
-        mel = inputs["input_features"][0, :, :frames].to(self.device, model.audio_tower.dtype)
-        length = torch.tensor([frames], device=self.device)
-        return {"heard": model.audio_tower(mel, feature_lens=length).last_hidden_state, "frames": frames}
-
-
-class Handles:
-    """Lets `generate` take what was encoded before.
-
-    It is given numbers where it expects pixels and mel frames, and the thinker looks the features up by them.
-
-    transformers has `mm_encoder_outputs` for pictures and videos, but not for sounds, and speech reads the raw inputs' names.
-    """
-
-    def __init__(self, thinker: Qwen2_5OmniThinkerForConditionalGeneration):
-        self.features: dict[str, list[torch.Tensor]] = {}
-        thinker.model.get_image_features = self._pictures
-        thinker.model.get_video_features = self._clips
-        thinker.model.get_audio_features = self._sounds
-
-    def hold(self, kind: str, features: list[torch.Tensor]) -> torch.Tensor:
-        """Keep `features` ('pictures', 'clips' or 'sounds') for the coming answer; the result stands in for the raw input."""
-        self.features[kind] = features
-        return torch.arange(len(features))
-
-    # `generate` chooses what to hand over by the names of these parameters.
-    def _pictures(self, pixel_values: torch.Tensor, image_grid_thw: torch.Tensor | None = None, **_: object) -> BaseModelOutputWithPooling:
-        return self._held("pictures", pixel_values)
-
-    def _clips(
-        self, pixel_values_videos: torch.Tensor, video_grid_thw: torch.Tensor | None = None, **_: object
-    ) -> BaseModelOutputWithPooling:
-        return self._held("clips", pixel_values_videos)
-
-    def _sounds(
-        self,
-        input_features: torch.Tensor,
-        feature_attention_mask: torch.Tensor | None = None,
-        audio_feature_lengths: torch.Tensor | None = None,
-        **_: object,
-    ) -> BaseModelOutputWithPooling:
-        return self._held("sounds", input_features)
-
-    def _held(self, kind: str, numbers: torch.Tensor) -> BaseModelOutputWithPooling:
-        chosen = [self.features[kind][number] for number in numbers.tolist()]
-        return BaseModelOutputWithPooling(last_hidden_state=torch.cat(chosen), pooler_output=tuple(chosen))
+        return {"heard": self.stages.listen(inputs["input_features"][0, :, :frames]), "frames": frames}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from multimodal.chat.conversation import Speech
@@ -16,10 +17,11 @@ class Text:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the person should know: 'waiting', 'loading', 'speaking' or 'turns_dropped' (with `count`)."""
+    """Something the person should know: 'waiting', 'loading', 'speaking', 'turns_dropped' (`count`), 'shrunk' (`name`, `before` and
+    `after`) or 'less_memory' (`step` of low_vram's ladder)."""
 
     code: str
-    count: int = 0
+    facts: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

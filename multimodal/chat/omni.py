@@ -7,25 +7,29 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import torch
-from transformers import Qwen2_5OmniProcessor, StoppingCriteria, StoppingCriteriaList
+from transformers import Qwen2_5OmniProcessor
 from transformers.generation.streamers import TextStreamer
 
 from low_vram.load import Loaded
-from low_vram.memory import ran_out, release
+from low_vram.memory import release
+from low_vram.recover import NothingLeft, recovering
+from low_vram.request import Limits, chosen_limits
+from low_vram.speech import CODES_A_SECOND, SAMPLE_RATE, Said
+from low_vram.stages import Prompt, Stages
 from multimodal.chat.conversation import Conversation, Speech
-from multimodal.chat.encoder import Encoder, Handles
+from multimodal.chat.encoder import Encoder
 from multimodal.chat.events import Done, Event, Notice, Text
 from multimodal.chat.interrupt import Interrupt, Interrupted, layers_of
 from multimodal.chat.options import Options
-from multimodal.chat.prompt import Prompt, lay_out, model_inputs
+from multimodal.chat.prompt import lay_out
 from multimodal.errors import MUTE, UserError
 
 log = logging.getLogger(__name__)
 
-SPEECH_RATE = 24_000
 MOST_CODES = 4096  # of the codec, 50 a second: 82 s of speech
 # What the model's makers ask for when it is to speak (model card of Qwen2.5-Omni).
 SPEAKING_PROMPT = (
@@ -38,7 +42,7 @@ class _Pieces(TextStreamer):
     """transformers' streamer, its pieces put into a queue. It holds back what may still change: half a character, half a word."""
 
     def __init__(self, tokenizer, events: queue.Queue):
-        super().__init__(tokenizer, skip_prompt=True, skip_special_tokens=True)
+        super().__init__(tokenizer, skip_special_tokens=True)
         self.events = events
         self.text = ""
 
@@ -48,28 +52,47 @@ class _Pieces(TextStreamer):
             self.events.put(Text(text))
 
 
-class _Clock(StoppingCriteria):
-    """Notes the first token's time and counts tokens; stops nothing."""
+class _Answer:
+    """How far an answer has come: what an attempt that ran out of memory leaves to the next."""
 
-    def __init__(self, prompt_tokens: int):
-        self.prompt_tokens, self.tokens, self.first = prompt_tokens, 0, None
+    def __init__(self, pieces: _Pieces, events: queue.Queue):
+        self.pieces, self.events = pieces, events
+        self._told: list[Notice] = []
+        self.prompt: Prompt | None = None
+        self.tokens: list[int] = []
+        self.said: Said | None = None
+        self.codes: torch.Tensor | None = None
+        self.encoded_at: float | None = None
+        self.first_at: float | None = None
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor, **_: object) -> torch.BoolTensor:
-        self.first = self.first or time.monotonic()
-        self.tokens = input_ids.shape[1] - self.prompt_tokens
-        return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+    def tell(self, code: str, **facts: object) -> None:
+        """A notice, once."""
+        if (notice := Notice(code, facts)) not in self._told:
+            self._told.append(notice)
+            self.events.put(notice)
+
+    def say(self, token: int) -> None:
+        """The next token of the text."""
+        self.first_at = self.first_at or time.monotonic()
+        self.pieces.put(torch.tensor([token]))
 
 
 class Omni:
     """One model, one answer at a time: the caller holds the lock."""
 
-    def __init__(self, loaded: Loaded, processor: Qwen2_5OmniProcessor, context_tokens: int):
+    def __init__(self, loaded: Loaded, processor: Qwen2_5OmniProcessor):
         self.model, self.device, self.no_speech = loaded.model, loaded.device, loaded.no_speech
+        self.stages = Stages(loaded.model, loaded.device, loaded.arrangement)
         self.processor = processor
-        self.context_tokens = min(context_tokens, self.model.config.thinker_config.text_config.max_position_embeddings)
-        self.encoder = Encoder(self.model.thinker, processor, self.device)
-        self.handles = Handles(self.model.thinker)
+        self.plan = loaded.plan
+        self.most_context = self.model.config.thinker_config.text_config.max_position_embeddings
+        self.encoder = Encoder(self.stages, processor)
         self.interrupt = Interrupt(layers_of(self.model))
+
+    @property
+    def context_tokens(self) -> int:
+        """How long a conversation may be, its answer included."""
+        return min(self.stages.arrangement.limits.context, self.most_context)
 
     @property
     def voices(self) -> tuple[str, ...]:
@@ -100,86 +123,84 @@ class Omni:
         worker.start()
         try:
             while (event := events.get()) is not None:
+                if isinstance(event, NothingLeft):
+                    raise UserError("out_of_memory") from event
                 if isinstance(event, BaseException):
-                    if ran_out(event):
-                        raise UserError("out_of_memory") from event
                     raise event
                 yield event
         finally:
             stop.set()
             worker.join()
-            self.handles.features.clear()
             release(self.device)
 
     def _answer(self, conversation: Conversation, options: Options, stop: threading.Event, events: queue.Queue) -> None:
         began = time.monotonic()
         if options.voice is not None and not conversation.system_prompt:
             conversation = replace(conversation, system_prompt=SPEAKING_PROMPT)
-        pieces = _Pieces(self.processor.tokenizer, events)
-        prompt, encoded_at, clock = None, None, None
-        try:
-            prompt = self._fit(conversation, options, events)
-            encoded_at = time.monotonic()
-            clock = _Clock(prompt.tokens)
-            self._generate(prompt, options, pieces, clock, events)
-        except Interrupted:
-            pieces.end()  # what it held back has been computed, so it is shown
+        answer = _Answer(_Pieces(self.processor.tokenizer, events), events)
+
+        def attempt() -> None:
+            limits = chosen_limits(self.stages.arrangement.limits, options.detail)
+            answer.prompt = self._fit(conversation, options, limits, answer)
+            answer.encoded_at = answer.encoded_at or time.monotonic()
+            self._think(answer, options)
+            if options.voice is not None:
+                self._speak(answer, options.voice)
+
+        # what an earlier question cost of the picture's size is not held against this one
+        self.stages.arrange(replace(self.stages.arrangement, limits=self.plan.limits))
+        with suppress(Interrupted):
+            recovering(self.stages, attempt, lambda step: answer.tell("less_memory", step=step.code))
+        answer.pieces.end()
         now = time.monotonic()
         timings = {
-            "encode": (encoded_at or now) - began,
-            "first_token": (clock.first if clock and clock.first else now) - began,
+            "encode": (answer.encoded_at or now) - began,
+            "first_token": (answer.first_at or now) - began,
             "total": now - began,
         }
-        events.put(Done(pieces.text, prompt.tokens if prompt else 0, clock.tokens if clock else 0, timings, stopped=stop.is_set()))
+        prompt_tokens = answer.prompt.tokens if answer.prompt else 0
+        events.put(Done(answer.pieces.text, prompt_tokens, len(answer.tokens), timings, stopped=stop.is_set()))
 
-    def _fit(self, conversation: Conversation, options: Options, events: queue.Queue) -> Prompt:
+    def _fit(self, conversation: Conversation, options: Options, limits: Limits, answer: _Answer) -> Prompt:
         """The prompt, its oldest turns dropped until it and the answer fit into the context."""
         room = self.context_tokens - min(options.max_new_tokens, self.context_tokens // 2)
         dropped = 0
         while True:
-            prompt = lay_out(replace(conversation, turns=conversation.turns[dropped:]), self.processor, self.encoder)
+            kept = conversation.turns[dropped:]
+            prompt, encoded = lay_out(replace(conversation, turns=kept), self.processor, self.encoder, limits)
             if prompt.tokens <= room:
                 break
             if dropped == len(conversation.turns) - 1:
                 raise UserError("question_too_long", tokens=prompt.tokens, limit=room)
             dropped += 1
         if dropped:
-            events.put(Notice("turns_dropped", dropped))
+            answer.tell("turns_dropped", count=dropped)
+        media = conversation.turns[-1].media
+        for medium, one in zip(media, encoded[len(encoded) - len(media) :], strict=True):
+            if one.reduced:
+                answer.tell("shrunk", name=medium.name, before=one.reduced[0], after=one.reduced[1])
         return prompt
 
-    def _generate(self, prompt: Prompt, options: Options, pieces: _Pieces, clock: _Clock, events: queue.Queue) -> None:
-        inputs = model_inputs(prompt, self.handles, self.device)
+    def _think(self, answer: _Answer, options: Options) -> None:
+        most = min(options.max_new_tokens, self.context_tokens - answer.prompt.tokens)
+        speaks = options.voice is not None
+        # the talker speaks from the second token on: of a single one there is nothing to say
+        least, most = (2, max(2, most)) if speaks else (0, most)
+        if answer.said is not None:
+            return
         sampling = (
             {"do_sample": True, "temperature": options.temperature, "top_k": None, "top_p": 0.95}
             if options.temperature > 0
             else {"do_sample": False, "temperature": None, "top_k": None, "top_p": None}
         )
-        thinking = {
-            "max_new_tokens": min(options.max_new_tokens, self.context_tokens - prompt.tokens),
-            "streamer": pieces,
-            "stopping_criteria": StoppingCriteriaList([clock]),
-            **sampling,
-        }
-        if options.voice is None:
-            self.model.thinker.generate(**{key.removeprefix("thinker_"): value for key, value in inputs.items()}, **thinking)
-            return
-        begun = threading.Event()
+        answer.said = self.stages.think(answer.prompt, answer.tokens, answer.say, most, speaks, least, **sampling)
 
-        def say_so(*_: object) -> None:
-            if not begun.is_set():
-                begun.set()
-                events.put(Notice("speaking"))
-
-        # the talker speaks from the second token on: of a single one there is nothing to say
-        thinking |= {"min_new_tokens": 2, "max_new_tokens": max(2, thinking["max_new_tokens"])}
-        watch = self.model.talker.register_forward_pre_hook(say_so)
-        try:
-            _, samples = self.model.generate(
-                **inputs,
-                speaker=options.voice,
-                talker_max_new_tokens=MOST_CODES,
-                **{f"thinker_{key}": value for key, value in thinking.items()},
-            )
-        finally:
-            watch.remove()
-        events.put(Speech(samples.float().cpu().numpy(), SPEECH_RATE))
+    def _speak(self, answer: _Answer, voice: str) -> None:
+        answer.pieces.end()
+        answer.tell("speaking")
+        described = self.model.speaker_map[voice]
+        most = self.stages.arrangement.limits.speech * CODES_A_SECOND
+        if answer.codes is None:
+            answer.codes = self.stages.talk(answer.prompt, answer.said, described, min(MOST_CODES, most))
+        samples = self.stages.sound(answer.codes, described)
+        answer.events.put(Speech(samples.float().numpy(), SAMPLE_RATE))

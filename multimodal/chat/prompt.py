@@ -1,31 +1,19 @@
-"""A conversation into the model's inputs: the checkpoint's own chat template, with each medium's features in its place."""
+"""A conversation into a prompt: the checkpoint's own chat template, with each medium's features in its place."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 import torch
 from transformers import Qwen2_5OmniProcessor
 
+from low_vram.request import Limits
+from low_vram.stages import Prompt
 from multimodal.chat.conversation import Conversation, Turn
-from multimodal.chat.encoder import Encoded, Encoder, Handles
+from multimodal.chat.encoder import Encoded, Encoder
 from multimodal.media import Clip, Picture, Sound
 
 PART_OF = {Picture: "image", Sound: "audio", Clip: "video"}
-
-
-@dataclass(frozen=True)
-class Prompt:
-    """Token ids [1, tokens] and what the media of the prompt became, in order."""
-
-    ids: torch.Tensor
-    encoded: tuple[Encoded, ...]
-    with_sound: bool
-
-    @property
-    def tokens(self) -> int:
-        return self.ids.shape[1]
 
 
 def plain(text: str) -> str:
@@ -50,11 +38,13 @@ def _content(turn: Turn) -> list[dict]:
     return [*parts, {"type": "text", "text": plain(turn.text)}] if turn.text else parts
 
 
-def lay_out(conversation: Conversation, processor: Qwen2_5OmniProcessor, encoder: Encoder) -> Prompt:
-    """The prompt for the next answer. Encodes what is not encoded yet."""
+def lay_out(
+    conversation: Conversation, processor: Qwen2_5OmniProcessor, encoder: Encoder, limits: Limits
+) -> tuple[Prompt, tuple[Encoded, ...]]:
+    """The prompt for the next answer, and its media as they were encoded within `limits`, in order. Encodes what is not encoded yet."""
     media = [medium for turn in conversation.turns for medium in turn.media]
     with_sound = any(isinstance(medium, Clip) and medium.sound for medium in media)
-    encoded = tuple(encoder.encode(medium, with_sound) for medium in media)
+    encoded = tuple(encoder.encode(medium, with_sound, limits) for medium in media)
     text = processor.apply_chat_template(to_messages(conversation), add_generation_prompt=True, tokenize=False)
     # Marks are never merged with their neighbours, so the text between them can be turned into tokens by itself.
     pieces = re.split("|".join(re.escape(mark) for mark in _marks(processor)), text)
@@ -64,37 +54,27 @@ def lay_out(conversation: Conversation, processor: Qwen2_5OmniProcessor, encoder
             ids.append(processor.tokenizer(piece, return_tensors="pt")["input_ids"][0])
         if medium is not None:
             ids.append(medium.ids)
-    return Prompt(torch.cat(ids).unsqueeze(0), encoded, with_sound)
+    return _prompt(torch.cat(ids).unsqueeze(0), encoded, with_sound), encoded
+
+
+def _prompt(ids: torch.Tensor, encoded: tuple[Encoded, ...], with_sound: bool) -> Prompt:
+    pictures = [one for one in encoded if one.seen is not None and one.seconds_per_grid is None]
+    clips = [one for one in encoded if one.seconds_per_grid is not None]
+    sounds = [one for one in encoded if one.heard is not None]
+    return Prompt(
+        ids,
+        pictures=tuple(one.seen for one in pictures),
+        picture_grids=torch.cat([one.grid for one in pictures]) if pictures else None,
+        clips=tuple(one.seen for one in clips),
+        clip_grids=torch.cat([one.grid for one in clips]) if clips else None,
+        clip_seconds=torch.tensor([one.seconds_per_grid for one in clips]) if clips else None,
+        sounds=tuple(one.heard for one in sounds),
+        mel=torch.tensor([one.frames for one in sounds]) if sounds else None,
+        sound_in_clips=with_sound,
+    )
 
 
 def _marks(processor: Qwen2_5OmniProcessor) -> list[str]:
     """How the template writes a picture, a video and a sound."""
     seen = [f"{processor.vision_bos_token}{token}{processor.vision_eos_token}" for token in (processor.image_token, processor.video_token)]
     return [*seen, f"{processor.audio_bos_token}{processor.audio_token}{processor.audio_eos_token}"]
-
-
-def model_inputs(prompt: Prompt, handles: Handles, device: str) -> dict[str, object]:
-    """The keywords of Qwen2_5OmniForConditionalGeneration.generate, the raw media replaced by handles to their features.
-
-    What only the thinker may see is marked so: with speech, the talker refuses pixel values that are given to both.
-    """
-    inputs: dict[str, object] = {
-        "input_ids": prompt.ids,
-        "attention_mask": torch.ones_like(prompt.ids),
-        "use_audio_in_video": prompt.with_sound,
-    }
-    pictures = [e for e in prompt.encoded if e.seen is not None and e.seconds_per_grid is None]
-    clips = [e for e in prompt.encoded if e.seconds_per_grid is not None]
-    sounds = [e for e in prompt.encoded if e.heard is not None]
-    if pictures:
-        inputs["thinker_pixel_values"] = handles.hold("pictures", [e.seen for e in pictures])
-        inputs["image_grid_thw"] = torch.cat([e.grid for e in pictures])
-    if clips:
-        inputs["thinker_pixel_values_videos"] = handles.hold("clips", [e.seen for e in clips])
-        inputs["video_grid_thw"] = torch.cat([e.grid for e in clips])
-        inputs["video_second_per_grid"] = torch.tensor([e.seconds_per_grid for e in clips])
-    if sounds:
-        inputs["input_features"] = handles.hold("sounds", [e.heard for e in sounds])
-        frames = torch.tensor([e.frames for e in sounds])
-        inputs["feature_attention_mask"] = (torch.arange(int(frames.max())) < frames[:, None]).long()
-    return {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in inputs.items()}

@@ -39,6 +39,12 @@ class Choices(NamedTuple):
     video: str
     aloud: bool
     voice: str | None
+    detail: str
+
+    def options(self, voices: tuple[str, ...]) -> Options:
+        """For a model that has `voices`."""
+        voice = self.voice if self.aloud and self.voice in voices else None
+        return Options(int(self.max_new_tokens), float(self.temperature), voice, self.detail)
 
 
 class Answering:
@@ -112,8 +118,7 @@ class Answering:
                 return
             asked = asked.answered(media=media)
             yield asked, phrase("thinking", language)
-        voice = choices.voice if choices.aloud and choices.voice in self.desk.voices else None
-        options = Options(int(choices.max_new_tokens), float(choices.temperature), voice)
+        options = choices.options(self.desk.voices)
         answer, notes, hint = "", [], phrase("thinking", language)
         for event in self.desk.answer(asked, options, stop):
             if isinstance(event, Text):
@@ -123,7 +128,7 @@ class Answering:
             elif isinstance(event, Notice) and event.code in HINTS:
                 hint = phrase(event.code, language)
             elif isinstance(event, Notice):
-                notes.append((event.code, {"count": event.count}))
+                notes.append((event.code, dict(event.facts)))
             elif isinstance(event, Done) and event.stopped:
                 notes.append(("stopped", {}))
             asked = asked.answered(answer=answer, notes=tuple(notes))

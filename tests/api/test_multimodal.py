@@ -508,6 +508,7 @@ def speaking(unopened: tuple[Desk, TestClient], monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(desk, "answer", answer)
     desk.model = SimpleNamespace(voices=("Chelsie", "Ethan"), no_speech=None, device="cpu")
+    desk._settled.set()
     return client
 
 
@@ -535,7 +536,8 @@ def test_a_voice_that_is_not_there_is_refused(speaking: TestClient) -> None:
 def test_a_model_that_stays_busy_is_said(unopened: tuple[Desk, TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
     desk, client = unopened
     monkeypatch.setattr(routes, "PATIENCE_SECONDS", 0.1)
-    desk._loaded.set()
+    desk.model = SimpleNamespace()
+    desk._settled.set()
     with desk._turn:
         response = client.post("/multimodal", data={"text": "Hello!"})
     assert (response.status_code, error_of(response)["code"]) == (503, "busy")

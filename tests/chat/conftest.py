@@ -24,7 +24,7 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def model(tiny_folder: Path) -> Omni:
     """A fresh model of it, in float32 on the CPU."""
-    return load(str(tiny_folder), "cpu", 4096)
+    return load(str(tiny_folder), "cpu")
 
 
 def picture(seed: int = 1) -> Picture:

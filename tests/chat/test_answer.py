@@ -11,7 +11,7 @@ import torch
 from multimodal.chat import encoder, omni
 from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done, Notice, Text
-from multimodal.chat.load import load
+from multimodal.chat.load import Wishes, load
 from multimodal.chat.options import Options
 from multimodal.errors import UserError
 from tests.chat.conftest import clip, picture, sound
@@ -69,7 +69,8 @@ def test_stop_ends_encoding_and_prefill_too(model, part):
     assert (done.text, done.completion_tokens) == ("", 0)
 
 
-def test_the_shortest_answer_can_be_spoken(model):
+def test_the_shortest_answer_can_be_spoken(model, monkeypatch):
+    monkeypatch.setattr(omni, "MOST_CODES", 20)
     speech, done = [event for event in finish(model, ask(), max_new_tokens=1, voice="Ethan") if isinstance(event, Speech | Done)]
     assert len(speech.samples) > 0
     assert done.completion_tokens == 2
@@ -110,7 +111,7 @@ def test_media_of_earlier_turns_are_not_encoded_again(model):
 
 def test_kept_features_are_bounded(model, monkeypatch):
     pictures = [picture(seed) for seed in range(6)]
-    one = model.encoder.encode(pictures[0], False).size + pictures[0].size
+    one = model.encoder.encode(pictures[0], False, model.plan.limits).size + pictures[0].size
     assert pictures[0].size == pictures[0].image.width * pictures[0].image.height * 3
     monkeypatch.setattr(encoder, "KEPT_BYTES", 3 * one)
     for each in pictures:
@@ -118,21 +119,21 @@ def test_kept_features_are_bounded(model, monkeypatch):
     kept = [medium.size + encoded.size for medium, encoded in model.encoder._kept.values()]
     assert 1 <= len(kept) < 6
     assert sum(kept) <= 3 * one
-    assert not model.handles.features
+    assert not model.stages.features._held
 
 
 def test_a_conversation_that_grows_too_long_drops_its_oldest_turns_and_says_so(tiny_folder):
-    model = load(str(tiny_folder), "cpu", 700)
+    model = load(str(tiny_folder), "cpu", Wishes(limits={"context": 700}))
     turns = tuple(Turn(f"Question {place}: " + "why " * 40, answer="Because. " * 20) for place in range(8))
     notice, *_, done = finish(model, Conversation((*turns, Turn("And now?"))), max_new_tokens=100)
     assert isinstance(notice, Notice)
     assert notice.code == "turns_dropped"
-    assert 0 < notice.count < 9
+    assert 0 < notice.facts["count"] < 9
     assert done.prompt_tokens <= 600
 
 
 def test_a_question_that_can_never_fit_is_refused_in_words(tiny_folder):
-    model = load(str(tiny_folder), "cpu", 700)
+    model = load(str(tiny_folder), "cpu", Wishes(limits={"context": 700}))
     with pytest.raises(UserError) as refused:
         finish(model, ask(text="why " * 2000))
     assert refused.value.code == "question_too_long"
@@ -146,7 +147,7 @@ def test_a_question_that_can_never_fit_is_refused_in_words(tiny_folder):
 def test_marks_of_the_model_in_a_question_are_only_text(model, text):
     done = finish(model, ask(picture(), text=text))[-1]
     assert done.completion_tokens == 16
-    ids = omni.lay_out(ask(text=text), model.processor, model.encoder).ids[0].tolist()
+    ids = omni.lay_out(ask(text=text), model.processor, model.encoder, model.plan.limits)[0].ids[0].tolist()
     assert ids.count(model.processor.tokenizer.convert_tokens_to_ids("<|im_start|>")) == 2
     assert model.processor.image_token_id not in ids
 

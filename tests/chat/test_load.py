@@ -22,19 +22,19 @@ def folder(tiny_folder: Path, tmp_path: Path) -> Path:
 
 def refused(path: Path | str) -> UserError:
     with pytest.raises(UserError) as error:
-        load(str(path), "cpu", 4096)
+        load(str(path), "cpu")
     return error.value
 
 
 def test_a_speaking_checkpoint_has_its_voices(folder):
-    model = load(str(folder), "cpu", 4096)
+    model = load(str(folder), "cpu")
     assert model.voices == ("Chelsie", "Ethan")
     assert model.no_speech is None
 
 
 def test_without_its_voices_file_it_loads_without_speech(folder):
     (folder / "spk_dict.pt").unlink()
-    model = load(str(folder), "cpu", 4096)
+    model = load(str(folder), "cpu")
     assert model.voices == ()
     assert model.no_speech == "voices missing"
     assert not hasattr(model.model, "talker")
@@ -43,13 +43,13 @@ def test_without_its_voices_file_it_loads_without_speech(folder):
 @pytest.mark.parametrize("content", [b"", b"not a file of torch", b"PK\x03\x04 cut short"])
 def test_with_a_damaged_voices_file_it_loads_without_speech(folder, content):
     (folder / "spk_dict.pt").write_bytes(content)
-    assert load(str(folder), "cpu", 4096).no_speech == "voices damaged"
+    assert load(str(folder), "cpu").no_speech == "voices damaged"
 
 
 @pytest.mark.parametrize("voice", [{"cond": torch.zeros(1)}, torch.zeros(1), "Chelsie"])
 def test_with_a_voices_file_of_another_kind_it_loads_without_speech(folder, voice):
     torch.save({"Chelsie": voice}, folder / "spk_dict.pt")
-    assert load(str(folder), "cpu", 4096).no_speech == "voices damaged"
+    assert load(str(folder), "cpu").no_speech == "voices damaged"
 
 
 def test_a_voices_file_that_would_run_code_is_not_run(folder, tmp_path):
@@ -60,12 +60,12 @@ def test_a_voices_file_that_would_run_code_is_not_run(folder, tmp_path):
             return (Path.touch, (witness,))
 
     torch.save(Attack(), folder / "spk_dict.pt")
-    assert load(str(folder), "cpu", 4096).no_speech == "voices damaged"
+    assert load(str(folder), "cpu").no_speech == "voices damaged"
     assert not witness.exists()
 
 
 def test_a_checkpoint_without_a_talker_says_so(tmp_path):
-    assert load(str(write_tiny_omni(tmp_path / "mute", speaks=False)), "cpu", 4096).no_speech == "no talker"
+    assert load(str(write_tiny_omni(tmp_path / "mute", speaks=False)), "cpu").no_speech == "no talker"
 
 
 def test_an_empty_folder_is_not_a_model(tmp_path):
@@ -81,7 +81,7 @@ def test_a_hub_name_that_cannot_be_reached_says_why():
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a card")
 def test_a_card_that_is_not_there_is_a_sentence(folder):
     with pytest.raises(UserError) as error:
-        load(str(folder), "cuda:3", 4096)
+        load(str(folder), "cuda:3")
     assert error.value.code == "no_device"
     assert "cuda:3" in str(error.value)
 

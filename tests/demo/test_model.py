@@ -21,7 +21,7 @@ COUNT = 60
 
 @pytest.fixture(scope="module")
 def model():
-    return load(str(DEMO_MODEL), "cpu", 4096)
+    return load(str(DEMO_MODEL), "cpu")
 
 
 def right(model, exchanges: list[Exchange]) -> float:
