@@ -96,11 +96,12 @@ def make_plan(
     request: Request,
     width: int | None = None,
     places: dict[str, str] | None = None,
+    precisions: dict[str, str] | None = None,
     limits: dict[str, int] | None = None,
     other: int = 0,
 ) -> Plan:
-    """The plan that gives up least. `width`: bytes of an element as computed; `places` and `limits`: what a person set, by part and by the
-    name of the limit; `other`: bytes of other models in the process.
+    """The plan that gives up least. `width`: bytes of an element as computed; `places`, `precisions` (by part) and `limits` (by name): what
+    a person set; `other`: bytes of other models in the process.
 
     It goes down the ladder until the request fits, then takes back each step that turns out not to be needed.
     """
@@ -119,6 +120,8 @@ def make_plan(
             arrangement = step.change(arrangement)
         for part, place in places.items():
             arrangement = arrangement.placed(place, part)
+        for part, precision in (precisions or {}).items():
+            arrangement = arrangement.precise(precision, part)
         return arrangement
 
     def tried(steps: tuple[Step, ...]) -> tuple[Arrangement, Load, Prediction, bool]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from low_vram.arrangement import LAYERS
 from low_vram.footprint import read_config
 from low_vram.load import Cancelled, Checkpoint, plan_for
 from low_vram.memory import Memory, read_memory, release
@@ -31,6 +32,7 @@ DEMO_MODEL = Path(__file__).parent.parent / "assets" / "demo"
 DEMO_NAME = "omni-desk-demo"
 PUBLISHED = {"Qwen/Qwen2.5-Omni-3B": "3b", "Qwen/Qwen2.5-Omni-7B": "7b"}  # at the hubs: in low_vram
 POLL_SECONDS = 0.1
+PRECISIONS = {"full": "stored", "int8": "int8", "nf4": "nf4"}
 # What is kept of a file before the model's own limits: enough for its closest look.
 KEPT_PIXELS, KEPT_FRAME_PIXELS, KEPT_FRAMES = 12_845_056, 401_408, 180
 
@@ -70,6 +72,7 @@ class Desk:
         self._cancel = threading.Event()
         self._turn = threading.Lock()
         self._idle_since = time.monotonic()
+        self._known_voices: tuple[str, ...] = ()  # a model that left memory can be asked to speak all the same
 
     @property
     def demo(self) -> bool:
@@ -96,7 +99,7 @@ class Desk:
             raise UserError("loading")
         with self._turn:
             self._drop()
-            self.path = path
+            self.path, self._known_voices = path, ()
             self._begin(anyway)
 
     def unload(self) -> None:
@@ -135,11 +138,12 @@ class Desk:
     def _wishes(self, anyway: bool) -> Wishes:
         settings = self.settings
         limits = {"context": settings.context_tokens}
+        precisions = {} if settings.precision == "auto" else {LAYERS: PRECISIONS[settings.precision]}
         if settings.max_pixels:
             limits |= {"pixels": settings.max_pixels, "side": settings.max_pixels}
         if settings.max_frames:
             limits["frames"] = settings.max_frames
-        return Wishes(settings.memory_budget, settings.device_map or {}, limits, anyway)
+        return Wishes(settings.memory_budget, settings.device_map or {}, precisions, limits, anyway)
 
     def _begin(self, anyway: bool) -> None:
         self._settled.clear()
@@ -164,7 +168,10 @@ class Desk:
 
         try:
             self.model = load(path, self.settings.device, self._wishes(anyway), progress)
+            self._known_voices = self.model.voices
             log.info("%s is ready after %.1f s", self.model_name, time.monotonic() - began)
+            for reason in self.model.plan.reasons:
+                log.info("%s", reason.say())
         except Cancelled:
             self.failure = UserError("loading_cancelled", path=path)
         except UserError as error:
@@ -198,9 +205,9 @@ class Desk:
 
     @property
     def voices(self) -> tuple[str, ...]:
-        """The voices the model can answer in; none before it is loaded."""
+        """The voices the model can answer in; none before it was loaded for the first time."""
         model = self.model
-        return model.voices if model else ()
+        return model.voices if model else self._known_voices
 
     @property
     def device(self) -> str:

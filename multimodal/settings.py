@@ -135,6 +135,9 @@ class Settings:
     device_map: dict[str, str] | None = _setting(  # noqa: RUF009 (a field)
         None, read_map, "part=place, ... with the places device, moved and host", "where a part of the model must be"
     )
+    precision: str = _setting(
+        "auto", _one_of("auto", "full", "int8", "nf4"), "auto, full, int8 or nf4", "how the language layers are kept in memory"
+    )
     load_anyway: bool = _setting(False, _switch, "true or false", "load a model that will not fit, as it seems")
     unload_minutes: int = _setting(
         0, _between(int, 0, 10_080), "a number from 0 (never) to 10080", "minutes without a question after which the model leaves memory"

@@ -18,7 +18,7 @@ MAY = {
     "multimodal.settings": {"multimodal.errors", "low_vram"},
     "multimodal.media": {"multimodal.media", "multimodal.errors"},
     "multimodal.chat": {"multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
-    "multimodal.demo": {"multimodal.demo", "multimodal.chat", "multimodal.media", "multimodal.errors"},
+    "multimodal.demo": {"multimodal.demo", "multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
     "multimodal.data_dir": {"multimodal.errors"},
     "multimodal.desk": {"multimodal.chat", "multimodal.media", "multimodal.settings", "multimodal.errors", "low_vram"},
     "multimodal.api": {

@@ -21,8 +21,8 @@ from starlette.requests import ClientDisconnect
 
 from multimodal.api.door import error_response, language_of
 from multimodal.chat.conversation import Conversation, Speech, Turn
-from multimodal.chat.events import Done
-from multimodal.chat.options import Options
+from multimodal.chat.events import Done, Notice
+from multimodal.chat.options import DETAILS, Options
 from multimodal.data_dir import REQUEST_PREFIX
 from multimodal.desk import Desk
 from multimodal.errors import MUTE, UserError
@@ -36,6 +36,7 @@ TEXT_FIELDS = {
     "system_prompt",
     "max_new_tokens",
     "temperature",
+    "detail",
     "extract_video_audio",
     "extract_video_frame",
     "return_audio",
@@ -43,6 +44,7 @@ TEXT_FIELDS = {
 }
 FILE_FIELDS = {"images": "picture", "audios": "sound", "videos": "video"}
 FIELDS = ", ".join(sorted(TEXT_FIELDS | set(FILE_FIELDS)))
+TOLD = ("turns_dropped", "shrunk", "less_memory")  # what the answer was made with less of
 FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 SWITCH = {"": False, "0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
@@ -139,18 +141,22 @@ def _answer(desk: Desk, form: FormData, stop: threading.Event) -> dict[str, obje
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     conversation = Conversation((Turn(text, tuple(media)),), system_prompt)
-    speech, done = None, None
+    speech, done, notices = None, None, []
     for event in desk.answer(conversation, options, stop, PATIENCE_SECONDS):
         if isinstance(event, Speech):
             speech = event
         elif isinstance(event, Done):
             done = event
+        elif isinstance(event, Notice) and event.code in TOLD:
+            notices.append({"code": event.code, **event.facts})
     body: dict[str, object] = {
         "text": done.text,
         "usage": {"prompt_tokens": done.prompt_tokens, "completion_tokens": done.completion_tokens},
         "timings": {name: round(seconds, 4) for name, seconds in done.timings.items()},
         "model": {"name": desk.model_name, "demo": desk.demo},
     }
+    if notices:
+        body["notices"] = notices
     if speech is not None:
         wav = io.BytesIO()
         soundfile.write(wav, speech.samples, speech.rate, format="WAV", subtype="PCM_16")
@@ -197,7 +203,10 @@ def _read_fields(desk: Desk, form: FormData) -> tuple[str, Options, str, str]:
         int(_number(values, "max_new_tokens", settings.max_new_tokens, 1, 8192, whole=True)),
         _number(values, "temperature", settings.temperature, 0, 2),
         voice,
+        values.get("detail") or "auto",
     )
+    if options.detail not in DETAILS:
+        raise UserError("bad_field", field="detail", value=options.detail[:80], wanted=", ".join(DETAILS))
     return values.get("text", ""), options, values.get("system_prompt", settings.system_prompt), video
 
 

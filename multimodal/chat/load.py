@@ -30,11 +30,12 @@ LESS = 0.85  # of the budget that was too much
 
 @dataclass(frozen=True)
 class Wishes:
-    """What a person set about memory: the `budget` in bytes ('cpu': no card; None: what is free), `places` of parts, `limits` by name, and
-    whether to load `anyway` what seems not to fit."""
+    """What a person set about memory: the `budget` in bytes ('cpu': no card; None: what is free), `places` and `precisions` of parts,
+    `limits` by name, and whether to load `anyway` what seems not to fit."""
 
     budget: int | str | None = None
     places: Mapping[str, str] = field(default_factory=dict)
+    precisions: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)
     anyway: bool = False
 
@@ -61,7 +62,12 @@ def make_ready(path: str, device: str, wishes: Wishes = NO_WISHES) -> tuple[Chec
         chosen, machine = choose_machine(device, wishes.budget)
         checkpoint = open_checkpoint(path)
         dtype = choose_dtype(checkpoint.config.dtype or torch.float32, chosen)
-        return checkpoint, chosen, dtype, plan_for(checkpoint, machine, dtype, places=dict(wishes.places), limits=dict(wishes.limits))
+        return checkpoint, chosen, dtype, _plan(checkpoint, machine, dtype, wishes)
+
+
+def _plan(checkpoint: Checkpoint, machine: Machine, dtype: torch.dtype, wishes: Wishes) -> Plan:
+    places, precisions, limits = dict(wishes.places), dict(wishes.precisions), dict(wishes.limits)
+    return plan_for(checkpoint, machine, dtype, places=places, precisions=precisions, limits=limits)
 
 
 def load(path: str, device: str, wishes: Wishes = NO_WISHES, progress: Progress = lambda done, total: True) -> Omni:
@@ -84,7 +90,7 @@ def load(path: str, device: str, wishes: Wishes = NO_WISHES, progress: Progress 
             release(chosen)
             smaller = replace(plan.machine, device=int(plan.machine.device * LESS))
             log.warning("%s did not fit into %s; trying with %s", path, size_text(plan.machine.device), size_text(smaller.device))
-            plan = plan_for(checkpoint, smaller, dtype, places=dict(wishes.places), limits=dict(wishes.limits))
+            plan = _plan(checkpoint, smaller, dtype, wishes)
         return Omni(loaded, Qwen2_5OmniProcessor.from_pretrained(path))
 
 

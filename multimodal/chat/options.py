@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DETAILS = ("auto", "fine", "fast")
+
 
 @dataclass(frozen=True)
 class Options:

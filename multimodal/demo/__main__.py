@@ -28,6 +28,7 @@ def main() -> None:
     command = commands.add_parser("evaluate", help="print the held-out accuracy")
     command.add_argument("--model", type=Path, default=Path("assets/demo"))
     command.add_argument("--count", type=int, default=300, help="questions of each group")
+    command.add_argument("--precision", choices=("stored", "int8", "nf4"), default="stored", help="of the language layers and the head")
     command.add_argument("--wrong", action="store_true", help="print the wrong answers too")
     command.add_argument("--json", action="store_true", help="print JSON as the last line")
     arguments = parser.parse_args()
@@ -39,7 +40,7 @@ def main() -> None:
     elif arguments.command == "export":
         train.export(arguments.folder, arguments.output)
     else:
-        table = evaluate.evaluate(arguments.model, arguments.count, arguments.wrong)
+        table = evaluate.evaluate(arguments.model, arguments.count, arguments.wrong, arguments.precision)
         evaluate.print_table(table, arguments.count)
         if arguments.json:
             print(json.dumps(table))

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
+from low_vram.arrangement import HEAD, LAYERS
 from multimodal.chat.conversation import Conversation, Turn
 from multimodal.chat.events import Done
-from multimodal.chat.load import load
+from multimodal.chat.load import Wishes, load
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
 from multimodal.demo.blank import FRAMES_PER_SECOND
@@ -55,9 +56,9 @@ def questions(tutor: Tutor, count: int) -> Iterator[tuple[str, Exchange]]:
             yield group, make(Random(f"{SEED}-{group}-{place}"))
 
 
-def evaluate(path: Path, count: int, show_wrong: bool = False) -> dict[str, dict[str, float]]:
+def evaluate(path: Path, count: int, show_wrong: bool = False, precision: str = "stored") -> dict[str, dict[str, float]]:
     """{group: {'en': percent right, 'zh': ..., 'all': ...}}: an answer is right when it is the expected one, to the letter."""
-    model = load(str(path), "cpu", 4096)
+    model = load(str(path), "cpu", Wishes(precisions=dict.fromkeys((LAYERS, HEAD), precision)))
     asked: Counter = Counter()
     right: Counter = Counter()
     for group, exchange in questions(Tutor(make_recordings(SEED, held_out=True, size=0.25)), count):

@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 
 from multimodal.api import routes
 from multimodal.chat.conversation import Conversation, Speech
-from multimodal.chat.events import Done, Event, Text
+from multimodal.chat.events import Done, Event, Notice, Text
 from multimodal.chat.options import Options
 from multimodal.desk import DEMO_NAME, Desk
 from multimodal.errors import SENTENCES
@@ -525,6 +525,24 @@ def test_a_model_that_speaks_answers_aloud(speaking: TestClient, voice: str, hea
 
 def test_a_model_that_speaks_is_silent_unless_asked(speaking: TestClient) -> None:
     assert "audio" not in speaking.post("/multimodal", data={"text": "Hello!", "voice": "Ethan"}).json()
+
+
+def test_what_was_made_smaller_is_told_with_the_answer(unopened: tuple[Desk, TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, client = unopened
+    asked = []
+
+    def answer(conversation: Conversation, options: Options, *_: object) -> Iterator[Event]:
+        asked.append(options.detail)
+        yield Notice("waiting")
+        yield Notice("shrunk", {"name": "a.png", "before": "4 × 4", "after": "2 × 2"})
+        yield Done("Hi.", 5, 2, {"wait": 0.0})
+
+    monkeypatch.setattr(desk, "answer", answer)
+    body = client.post("/multimodal", data={"text": "Hello!", "detail": "fine"}).json()
+    assert body["notices"] == [{"code": "shrunk", "name": "a.png", "before": "4 × 4", "after": "2 × 2"}]
+    client.post("/multimodal", data={"text": "Hello!"})
+    assert asked == ["fine", "auto"]
+    assert error_of(client.post("/multimodal", data={"text": "Hello!", "detail": "much"}))["code"] == "bad_field"
 
 
 def test_a_voice_that_is_not_there_is_refused(speaking: TestClient) -> None:
