@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import re
 import sys
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ from low_vram.verify import verify
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status: 0, 1 where a plan does not fit or a check fails, 2 for what cannot be used."""
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it tells of kernels that it would rather have from the network
     options = _parser().parse_args(arguments)
     try:
         return options.run(options)
@@ -56,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("verify", help="run a model of true size with random weights, and hold the prediction against the measure")
     check.set_defaults(run=_verify)
     _model(check)
-    check.add_argument("--device", choices=("sim", "cuda"), default="sim", help="a simulated card, or a real one")
-    check.add_argument("--cap", default="8GiB", help="the memory that the card is allowed")
+    check.add_argument("--device", choices=("sim", "cuda", "cpu"), default="sim", help="a simulated card, a real one, or none")
+    check.add_argument("--cap", default="8GiB", help="the memory that the card, or without one the process, is allowed")
     check.add_argument("--case", action="append", choices=tuple(CASES), help="may be repeated; all but 'text' if it is not given")
     check.add_argument("--map", default="", metavar="PART=PLACE,...", help="where a part must be: device, moved or host")
     check.add_argument("--json", action="store_true")
@@ -119,12 +121,13 @@ def _plan(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    machine = Machine(read_bytes(options.cap), psutil.virtual_memory().total)
-    device = "cuda:0" if options.device == "cuda" else sim.DEVICE
-    names = tuple(options.case or [name for name in CASES if name != "text"])
+    cap, host = read_bytes(options.cap), psutil.virtual_memory().total
+    machine = Machine(None, cap) if options.device == "cpu" else Machine(cap, host)
+    device = {"sim": sim.DEVICE, "cuda": "cuda:0", "cpu": "cpu"}[options.device]
+    cases = {name: CASES[name] for name in options.case or [name for name in CASES if name != "text"]}
     results = []
     print(f"{'case':<16} {'prompt':>7} {'predicted':>10} {'measured':>10} {'ratio':>6} {'seconds':>8}  completed")
-    for result in verify(read_config(options.model), machine, device, names, torch.bfloat16, read_map(options.map)):
+    for result in verify(read_config(options.model), machine, device, cases, torch.bfloat16, read_map(options.map)):
         results.append(result)
         print(
             f"{result.name:<16} {result.prompt_tokens:>7} {size_text(result.predicted_bytes):>10} {size_text(result.measured_bytes):>10}"
@@ -133,7 +136,7 @@ def _verify(options: argparse.Namespace) -> int:
             flush=True,
         )
     if options.json:
-        print(json.dumps({"model": options.model, "device": device, "cap_bytes": machine.device, "cases": [asdict(r) for r in results]}))
+        print(json.dumps({"model": options.model, "device": device, "cap_bytes": cap, "cases": [asdict(r) for r in results]}))
     return 0 if all(result.completed for result in results) else 1
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -10,23 +9,22 @@ from dataclasses import dataclass, replace
 import torch
 from transformers import Qwen2_5OmniConfig
 
-from low_vram import sim
 from low_vram.budget import Machine
-from low_vram.cases import ANSWER, CASES, SPOKEN, ask
-from low_vram.footprint import measure
+from low_vram.cases import ANSWER, SPOKEN, ask
+from low_vram.footprint import Footprint, measure
+from low_vram.gauge import Gauge
 from low_vram.plan import make_plan
 from low_vram.predict import CODES_A_SECOND, predict
 from low_vram.random_model import build_random
 from low_vram.recover import NothingLeft, recovering
-from low_vram.request import weigh
+from low_vram.request import Load, Request, weigh
 from low_vram.stages import Stages
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Result:
-    """One case. Bytes of tensors on the device at its worst moment; `steps` of the ladder that had to be taken on the way."""
+    """One case. Bytes at its worst moment, of tensors on the device or of the process in host memory; `steps` of the ladder that had to
+    be taken on the way."""
 
     name: str
     predicted_bytes: int
@@ -38,14 +36,17 @@ class Result:
 
 
 def verify(
-    config: Qwen2_5OmniConfig, machine: Machine, device: str, names: tuple[str, ...], dtype: torch.dtype, places: dict[str, str]
+    config: Qwen2_5OmniConfig, machine: Machine, device: str, cases: dict[str, Request], dtype: torch.dtype, places: dict[str, str]
 ) -> Iterator[Result]:
-    """Run the cases `names` on `device` ('sim:0' or 'cuda:N') under the machine's device budget, planned for the heaviest of them."""
+    """Run `cases` on `device` ('sim:0', 'cuda:N' or 'cpu') under the machine's budget, planned for the heaviest of them.
+
+    Without a card the bytes are the whole process's.
+    """
     footprint = measure(config)
-    requests = {name: replace(CASES[name], answer=ANSWER) for name in names}
+    requests = {name: replace(case, answer=ANSWER) for name, case in cases.items()}
     plans = [make_plan(footprint, machine, request, width=dtype.itemsize, places=places) for request in requests.values()]
     plan = max(plans, key=lambda plan: len(plan.taken))
-    gauge = Gauge(device, machine.device)
+    gauge = Gauge(device, machine.host if machine.on_cpu else machine.device)
     with torch.inference_mode():
         model = build_random(config, plan.arrangement, device, dtype)
         model.speaker_map["random"] = _voice(config)
@@ -53,7 +54,8 @@ def verify(
         for name, request in requests.items():
             load = weigh(request, plan.limits)
             load = replace(load, spoken=min(load.spoken, SPOKEN))
-            predicted = predict(footprint, plan.arrangement, load, False, dtype.itemsize).device
+            prediction = predict(footprint, plan.arrangement, load, machine.on_cpu, dtype.itemsize)
+            predicted = prediction.host if machine.on_cpu else prediction.device
             stages.arrange(plan.arrangement)
             gauge.begin()
             began, steps = time.monotonic(), []
@@ -61,7 +63,7 @@ def verify(
             yield Result(name, predicted, gauge.peak(), completed, tuple(steps), load.prompt, round(time.monotonic() - began, 1))
 
 
-def _run(stages: Stages, footprint, load, steps: list[str]) -> bool:
+def _run(stages: Stages, footprint: Footprint, load: Load, steps: list[str]) -> bool:
     def attempt() -> None:
         prompt = ask(stages, footprint, load)
         said = stages.think(prompt, [], lambda token: None, load.answer, heard=load.spoken > 0, do_sample=False)
@@ -75,26 +77,6 @@ def _run(stages: Stages, footprint, load, steps: list[str]) -> bool:
     except NothingLeft:
         return False
     return True
-
-
-class Gauge:
-    """The bytes of tensors on a device, under a cap."""
-
-    def __init__(self, device: str, cap: int):
-        self.device = device
-        if device.startswith("cuda"):
-            torch.cuda.set_per_process_memory_fraction(min(1.0, cap / torch.cuda.get_device_properties(device).total_memory), device)
-        else:
-            sim.install()
-            sim.set_cap(cap)
-
-    def begin(self) -> None:
-        """Forget the peak so far."""
-        torch.cuda.reset_peak_memory_stats(self.device) if self.device.startswith("cuda") else sim.reset_peak()
-
-    def peak(self) -> int:
-        """Bytes at the worst moment since `begin`."""
-        return torch.cuda.max_memory_allocated(self.device) if self.device.startswith("cuda") else sim.max_memory_allocated()
 
 
 def _voice(config: Qwen2_5OmniConfig) -> dict[str, object]:

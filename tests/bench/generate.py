@@ -10,13 +10,13 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import torch
 from transformers import Qwen2_5OmniConfig
 
 from low_vram.arrangement import DEVICE, HEAD, LAYERS, Arrangement
 from low_vram.footprint import measure, read_config
+from low_vram.gauge import Gauge
 from low_vram.plan import SIZES
 from low_vram.random_model import build_random
 from low_vram.stages import Prompt, Stages
@@ -59,27 +59,12 @@ def run(stages: Stages, chunk: int | None, prompt: Prompt, tokens: int) -> tuple
     decoder.forward = stages.thinker._stock if chunk is None else stages.thinker
     stages.arrange(replace(stages.arrangement, chunk=chunk or 1))
     times: list[float] = []
-    held = _forget_peak()
+    gauge = Gauge("cpu", 0)
+    held = gauge.begin()
     began = time.monotonic()
     with torch.inference_mode():
         stages.think(prompt, [], lambda token: times.append(time.monotonic()), tokens, do_sample=False)
-    return times[0] - began, (times[-1] - times[0]) / (len(times) - 1), _peak() - held
-
-
-def _forget_peak() -> int:
-    """Make the kernel count this process's peak anew; what it holds now, in bytes."""
-    gc.collect()
-    Path("/proc/self/clear_refs").write_text("5")
-    return _status("VmRSS")
-
-
-def _peak() -> int:
-    return _status("VmHWM")
-
-
-def _status(key: str) -> int:
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
-    return int(line.split()[1]) * 1024
+    return times[0] - began, (times[-1] - times[0]) / (len(times) - 1), gauge.peak() - held
 
 
 def table(rows: dict[str, Row], middle: Callable = statistics.median) -> tuple[str, dict]:
@@ -139,9 +124,8 @@ def main() -> None:
         del stages
         gc.collect()
     text, figures = table(rows)
-    print(
-        f"{arguments.model}, prompt {arguments.prompt} tokens, answer {arguments.tokens}, {os.cpu_count()} cores, medians of {arguments.runs}\n"
-    )
+    asked = f"prompt {arguments.prompt} tokens, answer {arguments.tokens}"
+    print(f"{arguments.model}, {asked}, {os.cpu_count()} cores, medians of {arguments.runs}\n")
     print(text)
     if arguments.json:
         print(json.dumps(figures))
