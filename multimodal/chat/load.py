@@ -25,7 +25,7 @@ from multimodal.errors import UserError
 log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], bool]  # is told (bytes read, bytes in all); False ends the loading
-LESS = 0.85  # of the budget that was too much
+LESS = 0.85  # of a budget that was too much, its reserve aside
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def load(path: str, device: str, wishes: Wishes = NO_WISHES, progress: Progress 
                     raise
             gc.collect()
             release(chosen)
-            smaller = replace(plan.machine, device=int(plan.machine.device * LESS))
+            smaller = replace(plan.machine, device=RESERVE + int((plan.machine.device - RESERVE) * LESS))
             log.warning("%s did not fit into %s; trying with %s", path, size_text(plan.machine.device), size_text(smaller.device))
             plan = _plan(checkpoint, smaller, dtype, wishes)
         return Omni(loaded, Qwen2_5OmniProcessor.from_pretrained(path))

@@ -13,12 +13,16 @@ import torch
 from transformers import Qwen2_5OmniProcessor
 
 from low_vram import sim
+from low_vram.arrangement import DEVICE
 from low_vram.budget import Machine
 from low_vram.load import load_omni, open_checkpoint, plan_for
+from low_vram.plan import RESERVE
 from low_vram.request import Limits
+from multimodal.chat import load as load_module
 from multimodal.chat import omni
 from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done, Notice, Text
+from multimodal.chat.load import Wishes
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
 from multimodal.errors import UserError
@@ -124,3 +128,47 @@ def test_memory_that_runs_out_anywhere_loses_no_answer(on_card):
     on_card.stages.arrange(start)
     gc.collect()
     assert sim.memory_allocated() == pytest.approx(before, rel=0.02)
+
+
+@pytest.fixture
+def card(tiny_folder, monkeypatch):
+    """card(part): the machine has a card of which that part of what the model takes is there, and says that there is plenty."""
+    sim.install()
+    gc.collect()
+    plan = plan_for(open_checkpoint(str(tiny_folder)), Machine(2**40, 2**40), torch.float32, limits=asdict(LIMITS))
+    needed = sum(plan.part_bytes.values())
+
+    def make(part: float) -> None:
+        claimed = Machine(int(plan.prediction.device * 1.1) + RESERVE, 2**40)
+        monkeypatch.setattr(load_module, "choose_machine", lambda device, budget: (sim.DEVICE, claimed))
+        sim.set_cap(sim.memory_allocated() + int(needed * part))
+
+    yield make
+    sim.set_cap(None)
+
+
+def test_loading_that_runs_out_of_memory_is_planned_anew(tiny_folder, card):
+    card(0.9)
+    model = load_module.load(str(tiny_folder), "auto", Wishes(limits=asdict(LIMITS)))
+    assert set(model.stages.parts.places.values()) != {DEVICE}
+    assert text_of(ask(model, turn=Turn("Hello!")))
+
+
+def test_on_a_card_that_is_full_a_question_ends_in_a_sentence(tiny_folder, card):
+    card(0)
+    with pytest.raises(UserError) as refused:
+        ask(load_module.load(str(tiny_folder), "auto", Wishes(limits=asdict(LIMITS))))
+    assert refused.value.code in ("out_of_memory", "does_not_fit")
+    gc.collect()
+    card(2)
+    model = load_module.load(str(tiny_folder), "auto", Wishes(limits=asdict(LIMITS)))
+    assert text_of(ask(model, turn=Turn("Hello!")))
+
+
+def test_what_will_not_fit_is_not_tried_unless_asked_for(tiny_folder, monkeypatch):
+    monkeypatch.setattr(load_module, "choose_machine", lambda device, budget: ("cpu", Machine(None, 10**6)))
+    with pytest.raises(UserError) as refused:
+        load_module.load(str(tiny_folder), "auto")
+    assert refused.value.code == "does_not_fit"
+    assert refused.value.say("en").count(".") <= 8
+    assert text_of(ask(load_module.load(str(tiny_folder), "auto", Wishes(anyway=True)), turn=Turn("Hello!")))
