@@ -10,12 +10,11 @@ from dataclasses import dataclass
 
 from low_vram.arrangement import AUDIO, DEVICE, HOST, LAYERS, MOVED, SOUND, TALKER, THINKING, VISION, Arrangement
 from low_vram.footprint import Decoder, Footprint
-from low_vram.request import Load
+from low_vram.request import CODES_A_SECOND, Load
 
 MIB = 2**20
 # Python, torch, transformers and the desk itself, as the system counts them before a model is loaded.
 RUNTIME = 900 * MIB
-CODES_A_SECOND = 50
 
 
 @dataclass(frozen=True)

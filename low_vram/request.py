@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-TOKENS_A_SECOND = 25  # of sound
+CODES_A_SECOND = 50  # of speech, in the talker's codec
+SPOKEN_TOKENS_A_SECOND = 3  # of an answer that is read aloud, about
 FRAMES_A_SECOND = 2.0  # taken of a video
 MEL_A_SECOND = 100
 CELL = 28  # pixels along a side that become one token: two patches of 14
@@ -104,6 +105,5 @@ def weigh(request: Request, limits: Limits, patch: int = 14) -> Load:
     prompt = min(request.text + load.media + marks, limits.context - answer)
     if prompt < request.text + load.media + marks:
         cut.append("context")
-    # an answer is spoken at about three tokens a second
-    spoken = min(limits.speech, answer / 3) if request.speech else 0.0
+    spoken = min(limits.speech, answer / SPOKEN_TOKENS_A_SECOND) if request.speech else 0.0
     return Load(load.images, load.frames, load.mel, prompt, answer, spoken, tuple(dict.fromkeys(cut)))

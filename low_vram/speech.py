@@ -9,7 +9,6 @@ from torch import nn
 from transformers import Qwen2_5OmniForConditionalGeneration
 
 SAMPLE_RATE = 24_000
-CODES_A_SECOND = 50
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,9 @@ class Stages:
         `most` and `least` count the tokens of the whole answer. `how` goes to `generate` (sampling, stopping). With `heard`, what the
         talker is to hear is kept.
         """
+        before = len(said)
+        # memory can run out after the last token: it is then computed once more, for what the talker hears of it, and not said again
+        last = said.pop() if said and (len(said) >= most or said[-1] in self._ends()) else None
         asked = torch.cat([prompt.ids, prompt.ids.new_tensor([said])], dim=1) if said else prompt.ids
 
         class Streamer:
@@ -97,8 +100,9 @@ class Stages:
 
             def put(self, tokens: torch.Tensor) -> None:
                 if self.begun:
-                    said.append(int(tokens[0]))
-                    say(said[-1])
+                    said.append(int(tokens[0]) if last is None else last)
+                    if last is None:
+                        say(said[-1])
                 self.begun = True
 
             def end(self) -> None:
@@ -114,16 +118,23 @@ class Stages:
                     attention_mask=torch.ones_like(asked),
                     past_key_values=cache,
                     streamer=Streamer(),
-                    max_new_tokens=most - len(said),
+                    max_new_tokens=most - len(said) if last is None else 1,
                     min_new_tokens=max(0, least - len(said)) or None,
                     **self._media(prompt),
                     **how,
                 )
             return Said(prompt.ids, prompt.ids.new_tensor([said]), self.thinker.heard.sums if heard else None)
         finally:
+            if len(said) < before:
+                said.append(last)
             self.thinker.heard = None
             self.features.drop()
             release(self.device)
+
+    def _ends(self) -> list[int]:
+        """The tokens that end an answer."""
+        ends = self.model.thinker.generation_config.eos_token_id
+        return [] if ends is None else ends if isinstance(ends, list) else [ends]
 
     def talk(self, prompt: Prompt, said: Said, voice: dict, most: int) -> torch.Tensor:
         """Codes [1, codes] on the host of what was said, in `voice`."""

@@ -9,6 +9,7 @@ from torch import nn
 from transformers.cache_utils import Cache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
+from low_vram.attention import use_it
 from low_vram.quantize import unpacked
 
 
@@ -51,6 +52,7 @@ class LeanForward:
         self.heard: Heard | None = None
         self._stock = decoder.forward
         decoder.forward = self
+        use_it(decoder)
 
     def __call__(
         self,
@@ -83,7 +85,7 @@ class LeanForward:
         states = embeds.clone()
         room: dict = {}  # layers unpack into the same memory, one after another
         for layer in self.decoder.layers:
-            with self._ready(layer, room):
+            with self._ready(layer, room, length):
                 for begin in range(0, length, self.chunk):
                     end = min(begin + self.chunk, length)
                     states[:, begin:end] = layer(
@@ -99,9 +101,9 @@ class LeanForward:
             states[:, begin : begin + self.chunk] = self.decoder.norm(states[:, begin : begin + self.chunk])
         return states
 
-    def _ready(self, layer: nn.Module, room: dict) -> AbstractContextManager:
+    def _ready(self, layer: nn.Module, room: dict, length: int) -> AbstractContextManager:
         """A graphics card unpacks as it computes; a CPU is slow at it, so there a layer is unpacked for as long as it is used."""
-        return unpacked(layer, room) if next(layer.parameters()).device.type == "cpu" else nullcontext()
+        return unpacked(layer, room, length) if next(layer.parameters()).device.type == "cpu" else nullcontext()
 
 
 def _sees(queries: int, keys: int, device: torch.device) -> torch.Tensor | None:

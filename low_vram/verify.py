@@ -14,10 +14,10 @@ from low_vram.cases import ANSWER, SPOKEN, ask
 from low_vram.footprint import Footprint, measure
 from low_vram.gauge import Gauge
 from low_vram.plan import make_plan
-from low_vram.predict import CODES_A_SECOND, predict
+from low_vram.predict import predict
 from low_vram.random_model import build_random
 from low_vram.recover import NothingLeft, recovering
-from low_vram.request import Load, Request, weigh
+from low_vram.request import CODES_A_SECOND, Load, Request, weigh
 from low_vram.stages import Stages
 
 

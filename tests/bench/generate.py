@@ -15,6 +15,7 @@ import torch
 from transformers import Qwen2_5OmniConfig
 
 from low_vram.arrangement import DEVICE, HEAD, LAYERS, Arrangement
+from low_vram.attention import NAME
 from low_vram.footprint import measure, read_config
 from low_vram.gauge import Gauge
 from low_vram.plan import SIZES
@@ -57,6 +58,7 @@ def run(stages: Stages, chunk: int | None, prompt: Prompt, tokens: int) -> tuple
     """(seconds to the first token, seconds a token after it, bytes at the worst moment)."""
     decoder = stages.model.thinker.model.language_model
     decoder.forward = stages.thinker._stock if chunk is None else stages.thinker
+    decoder.config._attn_implementation = "sdpa" if chunk is None else NAME
     stages.arrange(replace(stages.arrangement, chunk=chunk or 1))
     times: list[float] = []
     gauge = Gauge("cpu", 0)

@@ -33,14 +33,13 @@ class Attempt:
         self.shown: list[int] = []
         self.said = None
         self.codes = None
+        self.say = self.shown.append
 
     def __call__(self) -> None:
         with torch.inference_mode():
             prompt = ask(self.stages, self.footprint, self.load)
             if self.said is None:
-                self.said = self.stages.think(
-                    prompt, self.tokens, self.shown.append, TOKENS, heard=bool(self.codes_wanted), do_sample=False
-                )
+                self.said = self.stages.think(prompt, self.tokens, self.say, TOKENS, heard=bool(self.codes_wanted), do_sample=False)
             if self.codes_wanted:
                 torch.manual_seed(3)
                 voice = self.stages.model.speaker_map["Ethan"]
@@ -74,6 +73,23 @@ def test_text_that_was_shown_stays_and_is_not_shown_again(arranged, footprint):
     assert len(steps) == 1
     assert attempt.shown == wanted[0]
     assert attempt.codes.tolist() == wanted[1].tolist()  # the talker heard the whole answer, not its second half
+
+
+def test_memory_that_runs_out_after_the_last_token_adds_none(arranged, footprint):
+    stages = arranged()
+    wanted = answer(stages, footprint, "picture", TOKENS)[:2]
+    attempt, steps = Attempt(stages, footprint, "picture", codes=6), []
+
+    def say(token: int) -> None:
+        attempt.shown.append(token)
+        if len(attempt.shown) == TOKENS:
+            raise torch.OutOfMemoryError("no more")
+
+    attempt.say = say
+    recovering(stages, attempt, steps.append)
+    assert len(steps) == 1
+    assert attempt.shown == attempt.tokens == wanted[0]
+    assert attempt.codes.tolist() == wanted[1].tolist()
 
 
 def test_other_errors_are_not_recovered_from(arranged):
