@@ -152,10 +152,10 @@ def make_plan(
 def _reasons(machine, arranged, taken, arrangement, load, prediction, part_bytes, places, other, fits) -> tuple[Reason, ...]:
     reasons = []
     if not fits:
-        needed = size_text(prediction.device + (0 if machine.on_cpu else RESERVE))
-        budget = size_text(machine.host if machine.on_cpu else machine.device)
-        device = size_text(0) if machine.on_cpu else needed
-        reasons.append(Reason("nothing_fits", {"budget": budget, "device": device, "host": size_text(prediction.host)}))
+        words = {"device": size_text(prediction.device + RESERVE), "host": size_text(prediction.host)}
+        tight = machine.on_cpu or prediction.device + RESERVE <= machine.device
+        budget = size_text(machine.host if tight else machine.device)
+        reasons.append(Reason("nothing_fits_host" if tight else "nothing_fits", words | {"budget": budget}))
     if machine.on_cpu:
         reasons.append(Reason("on_cpu"))
     elif not taken and not places:

@@ -113,6 +113,10 @@ SENTENCES = {
         "{size} of host memory are kept for the picture library's encoder.",
         "为图库的编码器保留 {size} 内存。",
     ),
+    "nothing_fits_host": (
+        "Nothing fits into {budget} of host memory: with everything given up that can be, it takes {host}.",
+        "内存 {budget} 放不下：能省的都省后，仍需 {host}。",
+    ),
     "nothing_fits": (
         "Nothing fits into {budget}: with everything given up that can be, it takes {device} on the device and {host} in host memory.",
         "{budget} 放不下：能省的都省后，仍需设备 {device}、内存 {host}。",

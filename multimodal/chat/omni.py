@@ -17,8 +17,8 @@ from transformers.generation.streamers import TextStreamer
 from low_vram.load import Loaded
 from low_vram.memory import release
 from low_vram.recover import NothingLeft, recovering
-from low_vram.request import Limits, chosen_limits
-from low_vram.speech import CODES_A_SECOND, SAMPLE_RATE, Said
+from low_vram.request import CODES_A_SECOND, Limits, chosen_limits
+from low_vram.speech import SAMPLE_RATE, Said
 from low_vram.stages import Prompt, Stages
 from multimodal.chat.conversation import Conversation, Speech
 from multimodal.chat.encoder import Encoder

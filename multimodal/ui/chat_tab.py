@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import gradio as gr
 
 from multimodal.chat.conversation import Conversation, Turn
 from multimodal.desk import Desk
+from multimodal.errors import UserError
 from multimodal.ui.answering import Answering, Choices, box, unchanged
+from multimodal.ui.bars import gib
 from multimodal.ui.phrases import phrase
 from multimodal.ui.transcript import show, turn_of
 
 EXAMPLES = Path(__file__).parent.parent.parent / "assets" / "examples"
+NAME_FILES = "(question) => JSON.stringify((question?.files || []).map((file) => file.path))"
 MOST_WAITING = 16  # answers asked for at once, of all sessions
 
 
@@ -62,6 +66,7 @@ class ChatTab:
             layout="bubble",
             latex_delimiters=[{"left": "$$", "right": "$$", "display": True}],
         )
+        self.estimate = gr.Markdown(visible=False, elem_id="estimate")
         self.box = gr.MultimodalTextbox(
             elem_id="box",
             show_label=False,
@@ -70,8 +75,11 @@ class ChatTab:
             file_count="multiple",
             max_plain_text_length=100_000,
         )
+        # Which files are in the box, kept by the page itself: the box's own event comes with every key that is typed.
+        self.attached = gr.Textbox(visible="hidden")
         with gr.Accordion(phrase("settings", "en"), open=False, elem_id="settings") as self.settings:
             self.video = gr.Radio(self._video_choices("en"), value="split", label=phrase("video", "en"), info=phrase("video_info", "en"))
+            self.detail = gr.Radio(self._detail_choices("en"), value="auto", label=phrase("detail", "en"), info=phrase("detail_info", "en"))
             self.system_prompt = gr.Textbox(
                 settings.system_prompt, lines=2, max_lines=8, label=phrase("system_prompt", "en"), info=phrase("system_prompt_info", "en")
             )
@@ -91,6 +99,10 @@ class ChatTab:
     def _video_choices(language: str) -> list[tuple[str, str]]:
         return [(phrase("video_split", language), "split"), (phrase("video_frames", language), "frames")]
 
+    @staticmethod
+    def _detail_choices(language: str) -> list[tuple[str, str]]:
+        return [(phrase(f"detail_{detail}", language), detail) for detail in ("auto", "fine", "fast")]
+
     def translated(self) -> list:
         """The components whose texts `translate` gives, in its order."""
         return [
@@ -98,6 +110,7 @@ class ChatTab:
             self.box,
             self.settings,
             self.video,
+            self.detail,
             self.system_prompt,
             self.max_new_tokens,
             self.temperature,
@@ -121,6 +134,7 @@ class ChatTab:
             gr.update(placeholder=phrase("box", language)),
             gr.update(label=phrase("settings", language)),
             gr.update(choices=self._video_choices(language), label=phrase("video", language), info=phrase("video_info", language)),
+            gr.update(choices=self._detail_choices(language), label=phrase("detail", language), info=phrase("detail_info", language)),
             *(gr.update(**texts) for texts in labelled),
             gr.update(label=phrase("aloud", language)),
             gr.update(label=phrase("voice", language)),
@@ -132,7 +146,7 @@ class ChatTab:
         return [gr.update(visible=bool(voices)), gr.update(choices=voices, value=voices[0] if voices else None)]
 
     def _wire(self) -> None:
-        how = [self.language, self.system_prompt, self.max_new_tokens, self.temperature, self.video, self.aloud, self.voice]
+        how = [self.language, self.system_prompt, self.max_new_tokens, self.temperature, self.video, self.aloud, self.voice, self.detail]
         outputs = [self.chatbot, self.conversation, self.box]
         # Each that waits for the model holds a thread, and the answer that is awaited needs some, too: the rest waits in gradio's queue.
         bounds = {"concurrency_id": "answer", "concurrency_limit": MOST_WAITING}
@@ -143,6 +157,16 @@ class ChatTab:
         self.chatbot.edit(self.edit, [self.conversation, *how], **answering)
         self.chatbot.undo(self.undo, [self.conversation, self.language], outputs, show_progress="hidden", api_visibility="private")
         self.chatbot.clear(self.clear, None, outputs, show_progress="hidden", queue=False, api_visibility="private")
+        self.box.change(None, self.box, self.attached, js=NAME_FILES, show_progress="hidden", api_visibility="private")
+        gr.on(
+            [self.attached.change, self.language.change, *(each.input for each in (self.video, self.detail, self.aloud, self.voice))],
+            self.show_estimate,
+            [self.box, *how],
+            self.estimate,
+            show_progress="hidden",
+            trigger_mode="always_last",
+            api_visibility="private",
+        )
         self.box.stop(self.stop, None, None, show_progress="hidden", queue=False, api_visibility="private")
 
     # what a person does (gradio fills in what is annotated as its own, by place)
@@ -198,6 +222,18 @@ class ChatTab:
         """A new conversation; an answer under way ends."""
         self.answering.drop(request.session_hash)
         return [], Conversation(), box(ready=True)
+
+    def show_estimate(self, question: dict, language: str, *chosen) -> dict:
+        """What the files in the box would take; nothing of those that cannot be read, which is told when they are asked about."""
+        files = [(Path(path), Path(path).name) for path in question.get("files") or []]
+        choices, found = Choices(*chosen), None
+        if 0 < len(files) <= self.desk.limits.files:
+            with suppress(UserError):
+                found = self.desk.estimate(files, choices.video, choices.options(self.desk.voices))
+        if found is None:
+            return gr.update(visible=False)
+        facts = {"tokens": f"{found.tokens:,}", "used": gib(found.bytes), "budget": gib(found.budget)}
+        return gr.update(value=phrase("estimate" if found.fits else "estimate_less", language, **facts), visible=True)
 
     def stop(self, request: gr.Request) -> None:
         """End this session's answer."""

@@ -166,6 +166,6 @@ PHRASES: dict[str, tuple[str, str]] = {
 }
 
 
-def phrase(name: str, language: str, **facts: object) -> str:
+def phrase(name: str, language: str, /, **facts: object) -> str:
     """The text in `language` ('en' or 'zh'), its {slots} filled."""
     return PHRASES[name][language == "zh"].format(**facts) if facts else PHRASES[name][language == "zh"]

@@ -7,8 +7,9 @@ import json
 import gradio as gr
 
 from multimodal.desk import Desk
+from multimodal.ui.about import status_line
 from multimodal.ui.chat_tab import ChatTab
-from multimodal.ui.model_tab import model_page, status_line
+from multimodal.ui.model_tab import ModelTab
 from multimodal.ui.phrases import phrase
 from multimodal.ui.uploads import take_uploads_only
 
@@ -50,6 +51,34 @@ footer { display: none !important; }
 #conversation .message :is(img, video) { max-height: 220px; width: auto; max-width: 100%; object-fit: contain; }
 #status { font-size: .8rem; opacity: .75; overflow: hidden; }
 #status p { margin: 0; }
+#estimate { font-size: .85rem; opacity: .85; padding: 0 4px; }
+#estimate p { margin: 0; }
+#about h3 { margin-top: 0; }
+#unload, #cancel-loading, #cancel-download { flex: 0 0 auto; width: auto; min-width: 120px; align-self: flex-start; }
+:is(#loading, #gauge, #said, #plan, #download-progress) .html-container { padding: 0; }
+:is(#said, #plan):not(:has(p)) { display: none; }
+.meter { margin: 6px 0 10px; font-size: .9rem; }
+.meter .words { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 2px 12px; }
+.meter .bar { position: relative; height: 10px; margin-top: 4px; border-radius: 5px; overflow: hidden; background: var(--neutral-200); }
+.meter .bar i { position: absolute; top: 0; bottom: 0; }
+.meter .used { left: 0; background: var(--primary-500); }
+.meter .used.full { background: #dc2626; }
+.meter .peak { width: 2px; margin-left: -2px; background: var(--body-text-color); }
+.dark .meter .bar { background: var(--neutral-700); }
+.note { margin: 4px 0; }
+.plan h4, .plan h5 { margin: 12px 0 4px; font-weight: 600; }
+.plan .verdict { font-weight: 600; }
+.plan .fits { color: var(--primary-700); }
+.plan .too-large { color: #b91c1c; }
+.dark .plan .fits { color: var(--primary-400); }
+.dark .plan .too-large { color: #fca5a5; }
+.plan .small { font-size: .85rem; opacity: .8; }
+.plan table { width: 100%; border-collapse: collapse; font-size: .9rem; margin: 8px 0; }
+.plan :is(table, tr, th, td) { border: none !important; }
+.plan :is(th, td) { text-align: left; padding: 4px 8px; font-weight: 400; border-bottom: 1px solid var(--border-color-primary) !important; }
+.plan td:nth-child(2) { white-space: nowrap; }
+.plan thead th { font-weight: 600; white-space: nowrap; }
+.plan ul { padding-left: 20px; list-style: disc; }
 @media (max-width: 640px) {
   .gradio-container > .main { padding: 4px 8px !important; }
   #title h1 { font-size: 1.1rem; }
@@ -58,6 +87,7 @@ footer { display: none !important; }
   #banner { font-size: .78rem; padding: 6px 8px; }
   #conversation .examples { grid-template-columns: 1fr 1fr; gap: 8px; padding: 8px; }
   #conversation .placeholder h3 { margin-top: 0; }
+  .plan :is(th, td) { padding: 4px; }
 }
 """
 
@@ -91,43 +121,47 @@ def make_screen(desk: Desk) -> gr.Blocks:
         with gr.Tabs():
             with gr.Tab(phrase("chat", first), id="chat") as chat_tab:
                 chat = ChatTab(desk, language)
-            with gr.Tab(phrase("model", first), id="model") as about_tab:
-                about = gr.Markdown(model_page(desk, first))
+            with gr.Tab(phrase("model", first), id="model") as model_tab:
+                model = ModelTab(desk, language)
         status = gr.Markdown(status_line(desk, first), elem_id="status")
         known = gr.State("")
 
-        def translate(chosen: str, conversation) -> list:
+        def head(chosen: str) -> list:
+            return [status_line(desk, chosen), gr.update(value=phrase("banner", chosen), visible=desk.demo)]
+
+        def translate(chosen: str, conversation, picked) -> list:
             return [
-                phrase("banner", chosen),
+                *head(chosen),
                 gr.update(label=phrase("chat", chosen)),
                 gr.update(label=phrase("model", chosen)),
-                model_page(desk, chosen),
-                status_line(desk, chosen),
                 *chat.translate(conversation, chosen),
+                *model.translate(picked, chosen),
+                *model.refresh(chosen, changed=True),
             ]
 
         def refresh(chosen: str, before: str) -> list:
-            if desk.status == before:
-                return [status_line(desk, chosen), before, gr.skip(), gr.skip(), gr.skip()]
-            return [status_line(desk, chosen), desk.status, model_page(desk, chosen), *chat.speech_controls()]
+            now = model.state()
+            changed = now != before
+            return [*head(chosen), now, *model.refresh(chosen, changed), *(chat.speech_controls() if changed else [gr.skip()] * 2)]
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        texts = [banner, chat_tab, about_tab, about, status, *chat.translated()]
-        refreshed = [status, known, about, chat.speech, chat.voice]
+        texts = [status, banner, chat_tab, model_tab, *chat.translated(), *model.translated(), *model.refreshed()]
+        refreshed = [status, banner, known, *model.refreshed(), chat.speech, chat.voice]
         starting = screen.load(None, None, None, js=START_LOOK, **quiet)
         if desk.settings.language == "auto":
             starting = screen.load(lambda chosen: chosen, language, language, js=CHOOSE_LANGUAGE, **quiet)
-        starting.then(translate, [language, chat.conversation], texts, **quiet).then(None, language, None, js=NAME_THINGS, **quiet)
+        starting.then(translate, [language, chat.conversation, model.chosen], texts, **quiet).then(
+            None, language, None, js=NAME_THINGS, **quiet
+        )
         language.input(
             translate,
-            [language, chat.conversation],
+            [language, chat.conversation, model.chosen],
             texts,
-            js=f"(language, conversation) => {{ ({KEEP_LANGUAGE})(language); return [language, conversation]; }}",
+            js=f"(language, ...rest) => {{ ({KEEP_LANGUAGE})(language); return [language, ...rest]; }}",
             **quiet,
         ).then(None, language, None, js=NAME_THINGS, **quiet)
         look.click(None, None, None, js=CHANGE_LOOK, **quiet)
-        screen.load(refresh, [language, known], refreshed, **quiet)
-        gr.Timer(STATUS_SECONDS).tick(refresh, [language, known], refreshed, **quiet)
+        gr.on([screen.load, gr.Timer(STATUS_SECONDS).tick, model.watch.tick], refresh, [language, known], refreshed, **quiet)
         screen.unload(chat.stop)
     screen.queue(api_open=False, default_concurrency_limit=8)
     return screen

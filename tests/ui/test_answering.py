@@ -18,7 +18,7 @@ from multimodal.ui.answering import Answering, Choices
 from tests.conftest import EXAMPLES
 from tests.tiny import write_tiny_omni
 
-CHOICES = Choices("", 16, 0.0, "split", False, None)
+CHOICES = Choices("", 16, 0.0, "split", False, None, "auto")
 TALK = Conversation((Turn("Hello", answer="Hello!"), Turn("Who are you?", answer="A desk.")))
 PICTURE = (str(EXAMPLES / "shapes.png"), "shapes.png")
 

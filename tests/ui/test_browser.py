@@ -3,112 +3,17 @@
 from __future__ import annotations
 
 import itertools
-import os
-import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import EXAMPLES, RunningDesk
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
-SCREENSHOTS = os.environ.get("SCREENSHOTS")  # a folder: then the pictures of the README are written there
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-fake-device-for-media-stream",
-    "--use-fake-ui-for-media-stream",
-]
-
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine: the browser tests are skipped")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[playwright.Browser]:
-    with playwright.sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield running
-        running.close()
-
-
-@pytest.fixture
-def open_page(browser, desk: RunningDesk):
-    """Open the desk in a fresh browser profile; nothing but the desk may be asked for anything."""
-    contexts, foreign = [], []
-
-    def open_(width: int = 1280, height: int = 900, locale: str = "en-US", scheme: str = "light", url: str = desk.url) -> playwright.Page:
-        context = browser.new_context(viewport={"width": width, "height": height}, locale=locale, color_scheme=scheme)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("request", lambda request: foreign.append(request.url) if not request.url.startswith((url, "data:", "blob:")) else None)
-        page.on("requestfailed", lambda request: foreign.remove(request.url) if request.failure == "csp" else None)
-        page.goto(url)
-        page.locator("#box textarea").wait_for(timeout=60_000)
-        placeholder = "可以把文件拖到这里" if locale.startswith("zh") else "Drop files here"
-        page.locator(f"#box textarea[placeholder*='{placeholder}']").wait_for(timeout=30_000)
-        return page
-
-    yield open_
-    for context in contexts:
-        context.close()
-    assert not foreign
-
-
-def drop(page, *files: Path) -> None:
-    """Drop files onto the box, as a mouse does."""
-    page.locator("#box input[type=file]").set_input_files([str(file) for file in files])
-    page.locator("#box .thumbnail-item").nth(len(files) - 1).wait_for(timeout=20_000)
-
-
-def ask(page, text: str) -> None:
-    page.locator("#box textarea").fill(text)
-    page.locator("#box textarea").press("Enter")
-
-
-def answers(page) -> list[str]:
-    return [text.strip() for text in page.locator("#conversation .bot.message").all_inner_texts()]
-
-
-def again(page, act) -> str:
-    """What stands in the last answer's place once `act` has had it made anew."""
-    page.evaluate(
-        """() => { window.began = false; new MutationObserver(() => {
-            const all = document.querySelectorAll('#conversation .bot.message');
-            window.began ||= all.length > 0 && all[all.length - 1].innerText.trim().endsWith('…');
-        }).observe(document.querySelector('#conversation'), {subtree: true, childList: true, characterData: true}); }"""
-    )
-    act()
-    page.wait_for_function("window.began", timeout=30_000)
-    return wait_for_answer(page)
-
-
-def wait_for_answer(page, count: int = 1, seconds: float = 60) -> str:
-    """The text of answer number `count`, once it is complete."""
-    page.wait_for_function(
-        """count => { const all = document.querySelectorAll('#conversation .bot.message');
-            return all.length >= count && !all[all.length - 1].innerText.trim().endsWith('…')
-                && !document.querySelector('#box .stop-button'); }""",
-        arg=count,
-        timeout=seconds * 1000,
-    )
-    return answers(page)[count - 1]
-
-
-def photograph(page, name: str) -> None:
-    if SCREENSHOTS:
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
+from tests.conftest import EXAMPLES
+from tests.ui.conftest import CHROMIUM
+from tests.ui.page import again, answers, ask, drop, photograph, wait_for_answer
 
 
 def test_a_dropped_picture_is_asked_about_and_the_answer_comes_in_pieces(open_page):
@@ -340,5 +245,6 @@ def test_the_microphone_records_a_question(open_page):
     assert "⚠" not in wait_for_answer(page)
 
 
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
 def test_the_browser_is_the_one_that_is_driven():
     assert "Chrom" in subprocess.run([CHROMIUM, "--version"], capture_output=True, text=True).stdout
