@@ -106,68 +106,110 @@ def make_plan(
     It goes down the ladder until the request fits, then takes back each step that turns out not to be needed.
     """
     width = width or footprint.width
-    budget = machine.host if machine.on_cpu else machine.device
-    places = {part: place for part, place in (places or {}).items() if part in footprint.parts and not machine.on_cpu}
-    start = Arrangement(
-        places=dict.fromkeys(footprint.parts, DEVICE),
-        precisions=dict.fromkeys(footprint.parts, "stored"),
-        limits=replace(max((size for size in SIZES if size[0] <= budget), key=lambda size: size[0])[1], **(limits or {})),
+    there = {part: place for part, place in (places or {}).items() if part in footprint.parts and not machine.on_cpu}
+    search = _Search(footprint, machine, request, width, there, precisions or {}, limits or {}, other)
+    found = search.least()
+    return Plan(
+        machine,
+        footprint,
+        found.arrangement,
+        found.load,
+        found.prediction,
+        found.fits,
+        search.reasons(found),
+        search.part_bytes(found),
+        width,
+        tuple(step.code for step in found.steps),
     )
 
-    def arranged(steps: tuple[Step, ...]) -> Arrangement:
-        arrangement = start
+
+@dataclass(frozen=True)
+class _Trial:
+    """What comes of some steps of the ladder."""
+
+    steps: tuple[Step, ...]
+    arrangement: Arrangement
+    load: Load
+    prediction: Prediction
+    fits: bool
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The way down the ladder."""
+
+    footprint: Footprint
+    machine: Machine
+    request: Request
+    width: int
+    places: dict[str, str]
+    precisions: dict[str, str]
+    limits: dict[str, int]
+    other: int
+
+    def least(self) -> _Trial:
+        """The trial that gives up least and fits, or the ladder's end."""
+        ladder = rungs(self.machine.on_cpu)
+        for count in range(len(ladder) + 1):
+            found = self.trial(ladder[:count])
+            if found.fits:
+                break
+        costly = sorted((step for step in reversed(found.steps) if step.cost != FREE), key=lambda step: -step.cost)
+        for step in costly if found.fits else ():
+            without = self.trial(tuple(taken for taken in found.steps if taken is not step))
+            found = without if without.fits else found
+        return found
+
+    def trial(self, steps: tuple[Step, ...]) -> _Trial:
+        arrangement = self.arranged(steps)
+        load = weigh(self.request, arrangement.limits)
+        prediction = predict(self.footprint, arrangement, load, self.machine.on_cpu, self.width, self.other)
+        return _Trial(steps, arrangement, load, prediction, self.on_device(prediction) and prediction.host <= self.machine.host)
+
+    def on_device(self, prediction: Prediction) -> bool:
+        return self.machine.on_cpu or prediction.device + RESERVE <= self.machine.device
+
+    def arranged(self, steps: tuple[Step, ...]) -> Arrangement:
+        parts = self.footprint.parts
+        arrangement = Arrangement(dict.fromkeys(parts, DEVICE), dict.fromkeys(parts, "stored"), default_limits(self.machine, self.limits))
         for step in steps:
             arrangement = step.change(arrangement)
-        for part, place in places.items():
+        for part, place in self.places.items():
             arrangement = arrangement.placed(place, part)
-        for part, precision in (precisions or {}).items():
+        for part, precision in self.precisions.items():
             arrangement = arrangement.precise(precision, part)
         return arrangement
 
-    def tried(steps: tuple[Step, ...]) -> tuple[Arrangement, Load, Prediction, bool]:
-        arrangement = arranged(steps)
-        load = weigh(request, arrangement.limits)
-        prediction = predict(footprint, arrangement, load, machine.on_cpu, width, other)
-        on_device = machine.on_cpu or prediction.device + RESERVE <= machine.device
-        return arrangement, load, prediction, on_device and prediction.host <= machine.host
+    def part_bytes(self, found: _Trial) -> dict[str, int]:
+        precisions, on_cpu = found.arrangement.precisions, self.machine.on_cpu
+        return {part: self.footprint.part_bytes(part, precisions[part], self.width, on_cpu) for part in self.footprint.parts}
 
-    ladder = rungs(machine.on_cpu)
-    taken: tuple[Step, ...] = ()
-    for count in range(len(ladder) + 1):
-        taken = ladder[:count]
-        if tried(taken)[-1]:
-            break
-    fits = tried(taken)[-1]
-    costly = sorted((step for step in reversed(taken) if step.cost != FREE), key=lambda step: -step.cost)
-    for step in costly if fits else ():
-        without = tuple(other for other in taken if other is not step)
-        if tried(without)[-1]:
-            taken = without
-    arrangement, load, prediction, fits = tried(taken)
-    part_bytes = {part: footprint.part_bytes(part, arrangement.precisions[part], width, machine.on_cpu) for part in footprint.parts}
-    reasons = _reasons(machine, arranged, taken, arrangement, load, prediction, part_bytes, places, other, fits)
-    return Plan(machine, footprint, arrangement, load, prediction, fits, reasons, part_bytes, width, tuple(step.code for step in taken))
+    def reasons(self, found: _Trial) -> tuple[Reason, ...]:
+        machine, prediction, sizes = self.machine, found.prediction, self.part_bytes(found)
+        words = asdict(found.arrangement.limits) | {"chunk": found.arrangement.chunk, "cache": size_text(prediction.cache)}
+        reasons = []
+        if not found.fits:
+            host = self.on_device(prediction)
+            budget = size_text(machine.host if host else machine.device)
+            needed = {"budget": budget, "device": size_text(prediction.device + RESERVE), "host": size_text(prediction.host)}
+            reasons.append(Reason("nothing_fits_host" if host else "nothing_fits", needed))
+        if machine.on_cpu:
+            reasons.append(Reason("on_cpu"))
+        elif not found.steps and not self.places:
+            reasons.append(Reason("all_fits"))
+        for step in found.steps:
+            if self.arranged(tuple(other for other in found.steps if other is not step)) != found.arrangement:
+                size = sum(sizes.get(part, 0) for part in SIZE_OF.get(step.code, ()))
+                reasons.append(Reason(step.code, words | {"size": size_text(size)}))
+            # else a later step goes further in the same direction
+        reasons += [Reason("map", {"part": part, "place": place}) for part, place in self.places.items()]
+        reasons += [Reason(f"cut_{what}", words) for what in found.load.cut]
+        if self.other:
+            reasons.append(Reason("other", {"size": size_text(self.other)}))
+        return tuple(reasons)
 
 
-def _reasons(machine, arranged, taken, arrangement, load, prediction, part_bytes, places, other, fits) -> tuple[Reason, ...]:
-    reasons = []
-    if not fits:
-        words = {"device": size_text(prediction.device + RESERVE), "host": size_text(prediction.host)}
-        tight = machine.on_cpu or prediction.device + RESERVE <= machine.device
-        budget = size_text(machine.host if tight else machine.device)
-        reasons.append(Reason("nothing_fits_host" if tight else "nothing_fits", words | {"budget": budget}))
-    if machine.on_cpu:
-        reasons.append(Reason("on_cpu"))
-    elif not taken and not places:
-        reasons.append(Reason("all_fits"))
-    words = asdict(arrangement.limits) | {"chunk": arrangement.chunk, "cache": size_text(prediction.cache)}
-    for place, step in enumerate(taken):
-        if arranged(taken[:place] + taken[place + 1 :]) == arrangement:
-            continue  # a later step goes further in the same direction
-        size = sum(part_bytes.get(part, 0) for part in SIZE_OF.get(step.code, ()))
-        reasons.append(Reason(step.code, words | {"size": size_text(size)}))
-    reasons += [Reason("map", {"part": part, "place": place}) for part, place in places.items()]
-    reasons += [Reason(f"cut_{what}", words) for what in load.cut]
-    if other:
-        reasons.append(Reason("other", {"size": size_text(other)}))
-    return tuple(reasons)
+def default_limits(machine: Machine, given: dict[str, int]) -> Limits:
+    """The limits for the memory of `machine`, but for those that are `given`."""
+    budget = machine.host if machine.on_cpu else machine.device
+    return replace(max((size for size in SIZES if size[0] <= budget), key=lambda size: size[0])[1], **given)
