@@ -10,6 +10,11 @@ from random import Random
 import pytest
 import torch
 
+from low_vram.budget import Machine
+from low_vram.footprint import measure
+from low_vram.plan import make_plan
+from low_vram.request import Request
+from low_vram.stages import Stages
 from multimodal.chat.conversation import Conversation, Turn
 from multimodal.chat.encoder import Encoder
 from multimodal.chat.prompt import lay_out
@@ -59,7 +64,8 @@ def test_a_lesson_is_laid_out_as_the_chat_lays_it_out(kind, processor, pool):
     model = blank.make_model(processor.tokenizer)
     turns = tuple(Turn(e.question, tuple(as_medium(thing) for thing in e.media), e.answer) for e in lesson)
     asked = Conversation((*turns[:-1], replace(turns[-1], answer="")))
-    prompt = lay_out(asked, processor, Encoder(model.thinker, processor, "cpu"))
+    plan = make_plan(measure(model.config), Machine(None, 2**40), Request())
+    prompt, _ = lay_out(asked, processor, Encoder(Stages(model, "cpu", plan.arrangement), processor), plan.limits)
     assert batch["input_ids"][0, : prompt.tokens].tolist() == prompt.ids[0].tolist()
     learned = batch["input_ids"][0][batch["labels"][0] != -100].tolist()
     assert processor.tokenizer.decode(learned) == "".join(f"{e.answer}<|im_end|>" for e in lesson)
