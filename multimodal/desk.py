@@ -171,7 +171,8 @@ class Desk:
             self._known_voices = self.model.voices
             log.info("%s is ready after %.1f s", self.model_name, time.monotonic() - began)
             for reason in self.model.plan.reasons:
-                log.info("%s", reason.say())
+                if not reason.code.startswith("cut_"):  # those are about the question that it was planned for
+                    log.info("%s", reason.say())
         except Cancelled:
             self.failure = UserError("loading_cancelled", path=path)
         except UserError as error:
