@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 from pathlib import Path
 
@@ -34,6 +35,8 @@ class Gauge:
         """Forget the peak so far; the bytes in use now."""
         gc.collect()
         if self.device == "cpu":
+            if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+                trim(0)  # what was freed, but is kept by the C library for later, would hide as much of what comes
             (PROC / "clear_refs").write_text("5")  # resets VmHWM: man 5 proc_pid_clear_refs
             return _status("VmRSS")
         card = torch.get_device_module(self.device)
