@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import sys
 import threading
@@ -12,6 +13,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from random import Random
 from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from multimodal.chat import download
 
 NAME = "Qwen/Tiny-Omni"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -204,3 +209,37 @@ def hub_at(servers: list[Server]) -> Hub:
     for server in servers:
         server.hub = hub
     return hub
+
+
+# Fixtures: a test module names those that it takes.
+
+
+@pytest.fixture
+def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No proxy, no token, and no long waits: not for a disk either."""
+    for variable in ("HF_TOKEN", "HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("NO_PROXY", "*")
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.setenv("SSL_CERT_DIR", os.path.dirname(__file__))  # no certificates: to read them takes longer than most tests
+    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
+    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.001)
+    monkeypatch.setattr(os, "fsync", lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[list[Server]]:
+    """Those of one test module."""
+    with running_servers() as servers:
+        yield servers
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch, surroundings: None, servers: list[Server]) -> Iterator[Hub]:
+    """A new Hub, which both sources ask."""
+    hub = hub_at(servers)
+    monkeypatch.setenv("HF_ENDPOINT", hub.address)
+    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"{hub.address}/")
+    yield hub
+    hub.release.set()

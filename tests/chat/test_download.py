@@ -19,10 +19,15 @@ import httpx
 import pytest
 
 from multimodal.chat import download as module
+from multimodal.chat import hubs
 from multimodal.chat.download import Download, HuggingFace, ModelScope, Plan, Progress, Source, is_complete, model_folder, plan
 from multimodal.errors import UserError
+from tests import hub as hub_fixtures
 from tests.conftest import ROOT
-from tests.hub import COMMIT, LAST, NAME, NEEDED, SHARD, SHARD_BYTES, WEIGHTS, Hub, Server, hub_at, running_servers
+from tests.hub import COMMIT, LAST, NAME, NEEDED, SHARD, SHARD_BYTES, WEIGHTS, Hub
+
+surroundings, servers, hub = hub_fixtures.surroundings, hub_fixtures.servers, hub_fixtures.hub
+pytestmark = pytest.mark.usefixtures("surroundings")
 
 HALF = 150_000
 ATTACK = "gone.safetensors"
@@ -55,35 +60,6 @@ EVIL = [
     "-evil.json",
     "",
 ]
-
-
-@pytest.fixture(autouse=True)
-def surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sentences, no proxy, no token, and no long waits: not for a disk either."""
-    for variable in ("HF_TOKEN", "HF_ENDPOINT", "MODELSCOPE_ENDPOINT", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv("NO_PROXY", "*")
-    monkeypatch.setenv("no_proxy", "*")
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-    monkeypatch.setenv("SSL_CERT_DIR", os.path.dirname(__file__))  # no certificates: to read them takes longer than most tests
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
-    monkeypatch.setattr(module, "PAUSE_SECONDS", 0.001)
-    monkeypatch.setattr(os, "fsync", lambda _: None)
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[Server]]:
-    with running_servers() as servers:
-        yield servers
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, servers: list[Server]) -> Iterator[Hub]:
-    hub = hub_at(servers)
-    monkeypatch.setenv("HF_ENDPOINT", hub.address)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", f"{hub.address}/")
-    yield hub
-    hub.release.set()
 
 
 @pytest.fixture
@@ -636,7 +612,7 @@ def test_a_redirect_to_where_it_should_not_go_is_refused(hub: Hub, tmp_path: Pat
     assert download.wait(10)
     assert download.failure.code == "hub_answer"
     assert not [token for role, token in hub.tokens if role == "cdn"]
-    assert len(hub.tokens) <= 1 + len(NEEDED) + module.REDIRECTS
+    assert len(hub.tokens) <= 1 + len(NEEDED) + hubs.REDIRECTS
 
 
 @pytest.mark.parametrize(
@@ -656,7 +632,7 @@ def test_a_redirect_to_where_it_should_not_go_is_refused(hub: Hub, tmp_path: Pat
     ],
 )
 def test_redirects_lead_over_https_or_stay_on_this_machine(hub_address: str, target: str, may: bool):
-    assert module._may_follow(httpx.URL(hub_address), httpx.URL(target)) is may
+    assert hubs._may_follow(httpx.URL(hub_address), httpx.URL(target)) is may
 
 
 # What a person is told
@@ -783,7 +759,7 @@ def test_a_checksum_that_is_none_is_told(hub: Hub, tmp_path: Path, checksum: obj
 
 
 def test_a_list_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch, source: Source, tmp_path: Path):
-    monkeypatch.setattr(module, "LISTING_BYTES", 1000)
+    monkeypatch.setattr(hubs, "LISTING_BYTES", 1000)
     assert refused(lambda: plan(source, tmp_path)) == "hub_answer"
 
 
@@ -795,5 +771,5 @@ def test_a_model_without_weights_is_told(hub: Hub, source: Source, tmp_path: Pat
 
 
 def test_a_mistake_of_our_own_ends_the_download_in_a_sentence(monkeypatch: pytest.MonkeyPatch, hub: Hub, source: Source, tmp_path: Path):
-    monkeypatch.setattr(module, "_first_byte", lambda *_: 1 / 0)
+    monkeypatch.setattr(module, "first_byte", lambda *_: 1 / 0)
     assert failed(source, tmp_path) == "download_broken"

@@ -34,9 +34,12 @@ from multimodal.ui.model_tab import ModelTab
 from multimodal.ui.phrases import PHRASES
 from multimodal.ui.plan_text import plan_html, reason_lines
 from multimodal.ui.screen import make_screen
+from tests import hub as hub_fixtures
 from tests.conftest import EXAMPLES
-from tests.hub import LAST, NAME, SHARD, SHARD_BYTES, Hub, Server, hub_at, running_servers
+from tests.hub import LAST, NAME, SHARD, SHARD_BYTES
 from tests.tiny import write_tiny_omni
+
+surroundings, servers, hub = hub_fixtures.surroundings, hub_fixtures.servers, hub_fixtures.hub
 
 GIB = 2**30
 LANGUAGES = ("en", "zh")
@@ -76,25 +79,6 @@ def tab(desk: Desk) -> ModelTab:
 def open_tab(tmp_path: Path) -> ModelTab:
     """That of a desk whose demo model is there."""
     return tab_of(opened(tmp_path))
-
-
-@pytest.fixture(scope="module")
-def servers() -> Iterator[list[Server]]:
-    with running_servers() as servers:
-        yield servers
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch, servers: list[Server]) -> Iterator[Hub]:
-    hub = hub_at(servers)
-    for variable in ("HF_TOKEN", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setattr("huggingface_hub.constants.HF_TOKEN_PATH", os.devnull)
-    monkeypatch.setattr(download, "PAUSE_SECONDS", 0.001)
-    monkeypatch.setenv("HF_ENDPOINT", hub.address)
-    monkeypatch.setenv("MODELSCOPE_ENDPOINT", hub.address)
-    yield hub
-    hub.release.set()
 
 
 def until(condition: Callable[[], object], seconds: float = 20) -> None:
