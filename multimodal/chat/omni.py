@@ -128,8 +128,10 @@ class Omni:
                 if isinstance(event, BaseException):
                     raise event
                 yield event
-        finally:
+        except GeneratorExit:
             stop.set()
+            raise
+        finally:
             worker.join()
             release(self.device)
 
