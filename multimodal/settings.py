@@ -121,7 +121,7 @@ class Settings:
     port: int = _setting(7860, _between(int, 0, 65535), "a number from 0 (any free one) to 65535", "the port to listen at")
     share: bool = _setting(False, _switch, "true or false", "make a public Gradio link")
     browser: bool = _setting(True, _switch, "true or false", "open a browser tab at the start")
-    data_dir: Path = _setting(Path.home() / ".omni-desk", _folder, "a folder", "where uploads are kept")  # noqa: RUF009 (a field)
+    data_dir: Path = _setting(Path.home() / ".omni-desk", _folder, "a folder", "where uploads and the picture library are kept")  # noqa: RUF009 (a field)
     language: str = _setting("auto", _one_of("auto", "en", "zh"), "auto, en or zh", "the screen's language; auto follows the browser")
     system_prompt: str = _setting("", str, "any text", "what the model is told before every conversation")
     max_new_tokens: int = _setting(512, _between(int, 1, 8192), "a number from 1 to 8192", "the longest answer, in tokens")
@@ -142,12 +142,25 @@ class Settings:
     unload_minutes: int = _setting(
         0, _between(int, 0, 10_080), "a number from 0 (never) to 10080", "minutes without a question after which the model leaves memory"
     )
+    clip_model: str | None = _setting(
+        None,
+        _model,
+        "an existing folder, or a hub name such as OFA-Sys/chinese-clip-vit-base-patch16",
+        "the encoder of the picture library: a folder or a hub name; empty for the demo encoder",
+    )
+    clip_device: str = _setting("cpu", _device, "auto, cpu, cuda or cuda:N", "where the encoder of the picture library computes")
+    share_library: bool = _setting(False, _switch, "true or false", "show the picture library also to those who come from other machines")
     max_pixels: int | None = _setting(
         None, _or_auto(_between(int, 3136, 12_845_056)), "auto, or a number from 3136 to 12845056", "pixels kept of a picture"
     )
     max_frames: int | None = _setting(None, _or_auto(_between(int, 2, 768)), "auto, or a number from 2 to 768", "frames taken of a video")
     max_upload_mb: int = _setting(200, _between(int, 1, 10_000), "a number from 1 to 10000", "the largest file, in megabytes")
     max_media_seconds: int = _setting(600, _between(int, 1, 36_000), "a number from 1 to 36000", "the longest sound or video")
+
+    @property
+    def shared(self) -> bool:
+        """Whether others than this machine's people may see the screen."""
+        return self.share or self.host not in LOCAL_NAMES
 
     @property
     def address(self) -> str:

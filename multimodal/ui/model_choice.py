@@ -10,7 +10,7 @@ from multimodal.chat import download
 from multimodal.chat.download import HuggingFace, ModelScope, is_complete, model_folder
 from multimodal.desk import DEMO_NAME, PUBLISHED, Desk
 from multimodal.errors import UserError
-from multimodal.settings import LOCAL_NAMES, Settings
+from multimodal.settings import Settings
 
 SOURCES = {"huggingface": HuggingFace, "modelscope": ModelScope}
 PUBLISHED_NAMES = {short: name for name, short in PUBLISHED.items()}
@@ -72,8 +72,3 @@ def _folder(text: str) -> str:
     except (OSError, RuntimeError, ValueError):  # a path that none can have, '~' of nobody
         pass
     raise UserError("model_not_found", path=written or "…")
-
-
-def is_shared(settings: Settings) -> bool:
-    """Whether others than this machine's people may see the screen."""
-    return settings.share or settings.host not in LOCAL_NAMES

@@ -12,7 +12,7 @@ from multimodal.ui.about import about
 from multimodal.ui.bars import note, progress
 from multimodal.ui.download_box import DownloadBox, offer
 from multimodal.ui.gauge import gauge
-from multimodal.ui.model_choice import Choice, choose, is_shared
+from multimodal.ui.model_choice import Choice, choose
 from multimodal.ui.phrases import phrase
 from multimodal.ui.plan_text import plan_html
 
@@ -26,7 +26,7 @@ class ModelTab:
 
     def __init__(self, desk: Desk, language: gr.Radio):
         self.desk, self.language = desk, language
-        self.shared = is_shared(desk.settings)
+        self.shared = desk.settings.shared
         self.box = DownloadBox()
         self.chosen = gr.State(None)  # the Choice whose plan is shown
         self.about = gr.Markdown(about(desk, "en"), elem_id="about")

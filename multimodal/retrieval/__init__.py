@@ -1,0 +1,1 @@
+"""The picture library: files into vectors, words and pictures into what is like them. Knows neither gradio nor HTTP."""

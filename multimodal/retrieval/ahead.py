@@ -1,0 +1,41 @@
+"""Work done ahead by several threads, and handed over in order, in batches."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, wait
+from itertools import islice
+from typing import TypeVar
+
+Source, Result = TypeVar("Source"), TypeVar("Result")
+
+
+def batches(
+    pool: Executor, work: Callable[[Source], Result], sources: Iterable[Source], size: int, window: int, seconds: float
+) -> Iterator[list[Result]]:
+    """What `work` makes of `sources`, in their order: `size` at once, or fewer after `seconds`.
+
+    At most `window` are under way or waiting to be handed over. Raises what `work` raises; what is under way then is finished, unseen.
+    """
+    rest = iter(sources)
+    waiting: deque[Future] = deque()
+    batch: list[Result] = []
+    due = time.monotonic() + seconds
+    try:
+        while True:
+            waiting.extend(pool.submit(work, source) for source in islice(rest, window - len(waiting)))
+            if not waiting and not batch:
+                return
+            if waiting and len(batch) < size:
+                wait([waiting[0]], max(0.0, due - time.monotonic()) if batch else None)
+                if waiting[0].done():
+                    batch.append(waiting.popleft().result())
+                    if time.monotonic() < due:
+                        continue
+            yield batch
+            batch, due = [], time.monotonic() + seconds
+    finally:
+        for future in waiting:
+            future.cancel()

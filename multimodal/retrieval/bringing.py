@@ -1,0 +1,190 @@
+"""From a file to a picture in the store: what threads do ahead, and what is then encoded and committed."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import wait
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from multimodal.errors import UserError
+from multimodal.media import Limits
+from multimodal.retrieval.cores import COUNT, one_core_threads
+from multimodal.retrieval.originals import Originals
+from multimodal.retrieval.perceptual import signature
+from multimodal.retrieval.reading import read_content, read_picture
+from multimodal.retrieval.records import NewPicture, Place
+from multimodal.retrieval.store import Store
+from multimodal.retrieval.thumbnails import LONGER, Thumbnails
+
+if TYPE_CHECKING:  # it brings torch, and the library can be without an encoder
+    from multimodal.retrieval.encoder import Encoder
+
+log = logging.getLogger(__name__)
+
+BATCH = 32  # pictures encoded and committed at once
+OVERSIZE = 2  # times the encoder's side: no smaller is a picture decoded
+# A time at which no file was ever changed: one that cannot be opened is tried again each time, for rights change without a trace.
+NEVER = -1
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to be brought in, known to people as `name`; its size and time as it was found. `kept`: the library copies it."""
+
+    path: Path
+    name: str
+    bytes: int = 0
+    modified: int = 0
+    kept: bool = False
+    sample: bool = False
+    captions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A picture that only wants its vector: `prepared` for `encoder`. None: it has one, or there is no encoder."""
+
+    source: Source
+    picture: NewPicture
+    prepared: Any = None
+    encoder: Encoder | None = None
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that is no picture, and why."""
+
+    source: Source
+    error: UserError
+
+
+class Bringing:
+    """Any thread may call anything."""
+
+    def __init__(
+        self, store: Store, originals: Originals, thumbnails: Thumbnails, limits: Limits, encoder: Callable[[], Encoder | None]
+    ) -> None:
+        self.store, self.originals, self.thumbnails, self.limits, self.encoder = store, originals, thumbnails, limits, encoder
+        self._pool = one_core_threads("encoding")
+        self._part = BATCH
+
+    def read(self, source: Source) -> Ready | Refused:
+        """The picture in a file; its thumbnail is made then, and its copy kept. Raises UserError where the library's disk refuses them."""
+        encoder = self.encoder()
+        try:
+            content = read_content(source.path, source.name, self.limits)
+            place = Place(str(source.path), source.bytes, source.modified)
+            picture = self.store.known(content.hash, place, encoder.space if encoder else None)
+            image = None
+            if picture is None or not self.thumbnails.is_there(content.hash):
+                read = read_picture(content, source.name, self.limits, OVERSIZE * encoder.side if encoder else 0, LONGER)
+                image = read.image
+        except UserError as error:
+            return Refused(source, error)
+        except Exception:  # one odd file is not to stop the others
+            log.exception("%s could not be read", source.path)
+            return Refused(source, UserError("picture_broken", name=source.name))
+        if image:
+            self.thumbnails.put(content.hash, image)
+        prepared = None
+        if picture is None:
+            prepared = self.prepare(encoder, image, source.name) if encoder else None
+            picture = NewPicture(
+                content.hash,
+                source.name,
+                place,
+                read.width,
+                read.height,
+                read.taken,
+                signature(image),
+                read.exif,
+                sample=source.sample,
+            )
+        if source.kept:
+            picture = replace(picture, place=self.originals.put(content), captions=source.captions)
+        return Ready(source, picture, prepared, encoder)
+
+    def prepare(self, encoder: Encoder, image: Image.Image, name: str) -> Any:
+        """An RGB picture as the encoder takes it; None where it does not: one odd picture is not to stop the others."""
+        try:
+            return encoder.prepare(image)
+        except Exception:
+            log.exception("%s could not be prepared for the encoder", name)
+            return None
+
+    def encode(self, encoder: Encoder, encode: Callable[[Sequence[Any]], np.ndarray], items: Sequence[Any]) -> np.ndarray | None:
+        """What `encode` makes of all items, in parts beside one another, smaller ones where memory runs out: float32 [n, dimension].
+
+        None where the encoder was put away meanwhile. Raises UserError.
+        """
+        while True:
+            size = min(self._part, math.ceil(len(items) / COUNT)) or 1
+            parts = [self._pool.submit(encode, items[start : start + size]) for start in range(0, len(items), size)]
+            wait(parts)
+            try:
+                return np.concatenate([np.empty((0, encoder.dimension), np.float32), *(part.result() for part in parts)])
+            except Exception as error:
+                if self.encoder() is not encoder:
+                    return None
+                if not _ran_out(error):
+                    log.exception("The encoder failed")
+                    raise UserError("library_failed", reason=type(error).__name__) from error
+                if size == 1:
+                    raise UserError("library_out_of_memory") from error
+                self._part = size // 2
+                log.warning("Memory ran out: %d are encoded at once from now on", self._part)
+
+    def commit(self, batch: Sequence[Ready | Refused], restore: bool) -> list[int]:
+        """Put what was read into the store, in one transaction; returns the pictures' ids. Raises UserError.
+
+        Where the encoder fails, the pictures are there, without vectors, before that is raised.
+        """
+        encoder, failure = self.encoder(), None
+        ready = [item for item in batch if isinstance(item, Ready)]
+        pictures = [item.picture for item in ready]
+        wanting = [index for index, item in enumerate(ready) if item.prepared is not None and item.encoder is encoder]
+        vectors = None
+        try:
+            if wanting:
+                vectors = self.encode(encoder, encoder.encode_prepared, [ready[index].prepared for index in wanting])
+        except UserError as error:
+            failure = error
+        if vectors is not None:
+            for index, vector in zip(wanting, vectors, strict=True):
+                pictures[index] = replace(pictures[index], vector=vector)
+        with self.store.database.writing():
+            for item in batch:
+                if isinstance(item, Refused) and not item.source.kept:
+                    self._note(item)
+            ids = self.store.add(pictures, encoder.space if encoder else None, restore)
+        if failure:
+            raise failure
+        return ids
+
+    def close(self) -> None:
+        """Nothing is encoded after this."""
+        self._pool.shutdown()
+
+    def _note(self, refused: Refused) -> None:
+        """A file that has gone, or has become what is no picture, holds none any more. One that cannot be opened may still."""
+        source, error = refused.source, refused.error
+        path, modified = str(source.path), source.modified
+        if error.code == "file_unreadable":
+            modified = NEVER
+        else:
+            self.store.forget([path])
+        if error.code != "file_missing":
+            self.store.fail(path, source.bytes, modified, error.code, error.facts)
+
+
+def _ran_out(error: Exception) -> bool:
+    from low_vram.memory import ran_out  # it brings torch
+
+    return ran_out(error)

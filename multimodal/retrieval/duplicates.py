@@ -1,0 +1,124 @@
+"""Groups of pictures that are the same but for their size, compression, a slight crop or slightly other colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from multimodal.retrieval.perceptual import likeness, outlines, read_signatures
+
+NEAR = 18  # bits of 64 in which the hashes of near-duplicates may differ
+SAME = 0.85  # likeness from which on two pictures are the same
+DOUBTFUL = 0.7  # and from which on they are if their vectors say so as well
+PLAIN = 0.05  # grey levels of contrast: with less there is nothing to compare, and one plain picture is not another
+ROWS, COLUMNS = 16, 4096  # of hashes compared at once: they stay within the processor's cache
+DRAWN, FEWEST = 4000, 100  # pairs that tell how alike the vectors of unrelated pictures are, and how few of them tell nothing
+
+
+@dataclass(frozen=True)
+class Member:
+    """A picture of a group, and how far it is the same as the group's best: 0 to 1."""
+
+    id: int
+    likeness: float
+
+
+@dataclass(frozen=True)
+class Group:
+    """Near-duplicates of its first member, which is the one to keep; the others in the order in which they would be kept."""
+
+    members: tuple[Member, ...]
+
+    @property
+    def best(self) -> int:
+        """The id of the picture to keep."""
+        return self.members[0].id
+
+    @property
+    def others(self) -> tuple[int, ...]:
+        """The ids of those that may go."""
+        return tuple(member.id for member in self.members[1:])
+
+
+def find_groups(
+    ids: np.ndarray,
+    signatures: Sequence[bytes],
+    pixels: np.ndarray,
+    sizes: np.ndarray,
+    times: np.ndarray,
+    vectors: np.ndarray | None = None,
+) -> list[Group]:
+    """The groups among n pictures, those with the best picture first.
+
+    `ids` int64 [n]; `signatures` of perceptual.signature; `pixels` (width times height), `sizes` (bytes) and `times` (seconds since the
+    epoch) [n] say which of two to keep: the one with more pixels, else with more bytes, else the older, else with the lower id. `vectors`
+    float16 [n, dimension], of unit length, a row of zeros where there is none: a second witness where the signatures leave doubt.
+
+    Each picture goes to the best one that it is a near-duplicate of, directly: likeness is not handed on, so that a chain of pictures,
+    each a little different from the last, does not become one group. Raises ValueError for a signature that is not current.
+    """
+    order = np.lexsort((ids, times, -np.asarray(sizes, np.int64), -np.asarray(pixels, np.int64)))
+    records = read_signatures([signatures[row] for row in order])
+    order, records = order[records["contrast"] > PLAIN], records[records["contrast"] > PLAIN]
+    hashes, lines = np.ascontiguousarray(records["hash"]), outlines(records)
+    witness = None if vectors is None else _Witness(np.asarray(vectors)[order], hashes)
+    taken = np.zeros(len(order), bool)
+    groups = []
+    for row, near in _near_hashes(hashes):
+        near = near[~taken[near]]
+        if taken[row] or not len(near):
+            continue
+        alike = likeness(records[row], records[near], lines[near])
+        same = alike >= SAME
+        doubtful = ~same & (alike >= DOUBTFUL)
+        if witness and doubtful.any():
+            same[doubtful] = witness.agrees(row, near[doubtful])
+        if same.any():
+            taken[near[same]] = True
+            others = [Member(int(ids[order[other]]), float(share)) for other, share in zip(near[same], alike[same], strict=True)]
+            groups.append(Group((Member(int(ids[order[row]]), 1.0), *others)))
+    return groups
+
+
+def _near_hashes(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """(row, the later rows whose hashes are near, ascending) for each row of uint64 [n] that has such."""
+    for start in range(0, len(hashes), ROWS):
+        block = hashes[start : start + ROWS, None]
+        found = []
+        for left in range(start, len(hashes), COLUMNS):
+            rows, columns = np.nonzero(np.bitwise_count(block ^ hashes[None, left : left + COLUMNS]) <= NEAR)
+            found.append((rows, columns + left))
+        rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
+        for row in range(len(block)):
+            near = columns[rows == row]
+            near = near[near > start + row]
+            if len(near):
+                yield start + row, near
+
+
+class _Witness:
+    """What the vectors say. How alike those of unrelated pictures are depends on the encoder, so it is drawn from the pictures at hand."""
+
+    def __init__(self, vectors: np.ndarray, hashes: np.ndarray):
+        self._vectors = vectors
+        self._least = np.inf  # it agrees with nothing
+        drawn = np.random.default_rng(0).integers(len(hashes), size=(2, DRAWN)) if len(hashes) else np.empty((2, 0), int)
+        one, other = drawn[:, np.bitwise_count(hashes[drawn[0]] ^ hashes[drawn[1]]) > NEAR]
+        known = self._known(one) & self._known(other)
+        if known.sum() >= FEWEST:
+            cosines = self._cosines(one[known], other[known])
+            # half of the way from what unrelated pictures hardly reach to the very same
+            self._least = (1 + np.quantile(cosines, 0.99)) / 2
+
+    def agrees(self, row: int, others: np.ndarray) -> np.ndarray:
+        """Whether the picture at `row` is the same as each of `others`: bool [m]."""
+        rows = np.full(len(others), row)
+        return self._known(rows) & self._known(others) & (self._cosines(rows, others) >= self._least)
+
+    def _known(self, rows: np.ndarray) -> np.ndarray:
+        return self._vectors[rows].any(axis=1)
+
+    def _cosines(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return np.einsum("nd,nd->n", self._vectors[rows].astype(np.float32), self._vectors[others].astype(np.float32))
