@@ -1,4 +1,5 @@
-"""`python -m multimodal.demo train|export|examples|evaluate`: make the bundled demo model."""
+"""`python -m multimodal.demo train|export|examples|evaluate`: make the bundled demo model; `... encoder train|export|evaluate|library`:
+the bundled encoder and its pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from multimodal.demo import evaluate, examples, train
+from multimodal.demo import encoder, evaluate, examples, library, recall, train
 
 
 def main() -> None:
@@ -31,9 +32,12 @@ def main() -> None:
     command.add_argument("--precision", choices=("stored", "int8", "nf4"), default="stored", help="of the language layers and the head")
     command.add_argument("--wrong", action="store_true", help="print the wrong answers too")
     command.add_argument("--json", action="store_true", help="print JSON as the last line")
+    add_encoder(commands.add_parser("encoder", help="make the encoder of the demo library"))
     arguments = parser.parse_args()
     logging.set_verbosity_error()  # the demo has no talker, and transformers wonders about its defaults
-    if arguments.command == "train":
+    if arguments.command == "encoder":
+        run_encoder(arguments)
+    elif arguments.command == "train":
         train.train(arguments.folder, arguments.steps, arguments.batch, arguments.seed, arguments.device)
     elif arguments.command == "examples":
         examples.make_examples(arguments.output)
@@ -42,6 +46,40 @@ def main() -> None:
     else:
         table = evaluate.evaluate(arguments.model, arguments.count, arguments.wrong, arguments.precision)
         evaluate.print_table(table, arguments.count)
+        if arguments.json:
+            print(json.dumps(table))
+
+
+def add_encoder(parser: argparse.ArgumentParser) -> None:
+    """The commands of the encoder."""
+    commands = parser.add_subparsers(dest="deed", required=True)
+    command = commands.add_parser("train", help="train, or go on training")
+    command.add_argument("--folder", type=Path, required=True, help="where the state of the training is kept")
+    command.add_argument("--steps", type=int, default=encoder.STEPS)
+    command.add_argument("--batch", type=int, default=64)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--device", default="cpu")
+    command = commands.add_parser("export", help="calibrate the trained encoder and write it as a checkpoint")
+    command.add_argument("--folder", type=Path, required=True)
+    command.add_argument("--output", type=Path, default=Path("assets/demo-encoder"))
+    command = commands.add_parser("evaluate", help="print how well it finds the pictures of the demo library")
+    command.add_argument("--model", type=Path, default=Path("assets/demo-encoder"))
+    command.add_argument("--json", action="store_true", help="print JSON as the last line")
+    command = commands.add_parser("library", help="write the pictures of the demo library")
+    command.add_argument("--output", type=Path, required=True)
+
+
+def run_encoder(arguments: argparse.Namespace) -> None:
+    """What add_encoder's parser was asked for."""
+    if arguments.deed == "train":
+        encoder.train(arguments.folder, arguments.steps, arguments.batch, arguments.seed, arguments.device)
+    elif arguments.deed == "export":
+        encoder.export(arguments.folder, arguments.output)
+    elif arguments.deed == "library":
+        library.make_library(arguments.output)
+    else:
+        table = recall.evaluate(arguments.model)
+        recall.print_table(table)
         if arguments.json:
             print(json.dumps(table))
 

@@ -1,0 +1,1 @@
+"""Training of retrieval encoders on captioned pictures."""
