@@ -18,6 +18,7 @@ from transformers.utils import cached_file
 
 from low_vram.arrangement import DEVICE, EMBEDDINGS, HEAD, HOST, PARTS, SOUND, Arrangement
 from low_vram.budget import Machine
+from low_vram.building import BUILDING
 from low_vram.footprint import UnknownModel, check_config, measure
 from low_vram.plan import Plan, make_plan
 from low_vram.quantize import QuantizedLinear, replace_linears
@@ -124,7 +125,7 @@ def build_empty(
     config: Qwen2_5OmniConfig, arrangement: Arrangement, device: str, dtype: torch.dtype
 ) -> Qwen2_5OmniForConditionalGeneration:
     """The model without weights, its linear layers as the arrangement's precisions say; buffers are there, in host memory."""
-    with init_empty_weights(include_buffers=False):
+    with BUILDING, init_empty_weights(include_buffers=False):
         model = Qwen2_5OmniForConditionalGeneration(config)
     for name, parameter in model.named_parameters():
         parameter.data = parameter.data.to(torch.float32 if name.startswith(f"{SOUND}.") else dtype)

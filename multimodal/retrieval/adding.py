@@ -13,14 +13,12 @@ from typing import TYPE_CHECKING
 
 from multimodal.errors import UserError
 from multimodal.media import Limits
-from multimodal.retrieval.ahead import batches
-from multimodal.retrieval.bringing import BATCH, Bringing, Refused, Source
-from multimodal.retrieval.cores import one_core_threads
+from multimodal.retrieval.bringing import Bringing, Refused, Source
 from multimodal.retrieval.originals import Originals
 from multimodal.retrieval.progress import Meter, Progress
 from multimodal.retrieval.records import Failure
 from multimodal.retrieval.store import Store
-from multimodal.retrieval.tasks import COMMIT_SECONDS, FilesTask, FillTask, FolderTask, Means, Task
+from multimodal.retrieval.tasks import FilesTask, FillTask, FolderTask, Means, Task
 from multimodal.retrieval.thumbnails import Thumbnails
 
 if TYPE_CHECKING:
@@ -50,9 +48,8 @@ class Adding:
         """`folder`: the library's own. `encoder`: the present one, if there is one. `committed` is called after each commit."""
         self._store, self._committed = store, committed
         self._bringing = Bringing(store, Originals(folder / "originals"), Thumbnails(folder / "thumbnails"), limits, encoder)
-        self._pool = one_core_threads("reading")
         self._meter = Meter()
-        self._means = Means(self._bringing, folder, self._pool, self._meter, self._breathe, committed)
+        self._means = Means(self._bringing, folder, self._meter, self._breathe, committed)
         self._change = threading.Condition()  # guards what follows
         self._tasks: deque[Task] = deque()
         self._failed: dict[Task, UserError] = {}
@@ -94,9 +91,10 @@ class Adding:
         ]
         ids: list[int] = []
         failures: list[Failure] = []
-        for batch in batches(self._pool, self._bringing.read, sources, BATCH, 2 * BATCH, COMMIT_SECONDS):
-            ids += self._bringing.commit(batch, restore=True)
-            failures += [Failure(item.source.name, item.error.code, item.error.facts) for item in batch if isinstance(item, Refused)]
+        for groups in self._bringing.batches(self._bringing.read, self._bringing.encode, sources):
+            ids += self._bringing.commit(groups, restore=True)
+            refused = [item for group in groups for item in group.items if isinstance(item, Refused)]
+            failures += [Failure(item.source.name, item.error.code, item.error.facts) for item in refused]
             self._committed()
         if any(each):
             self.fill()
@@ -151,7 +149,6 @@ class Adding:
             self._change.notify_all()
         if self._thread:
             self._thread.join()
-        self._pool.shutdown(cancel_futures=True)
         self._bringing.close()
 
     # the thread

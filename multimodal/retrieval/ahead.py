@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Executor, Future, wait
 from itertools import islice
 from typing import TypeVar
@@ -17,7 +17,8 @@ def batches(
 ) -> Iterator[list[Result]]:
     """What `work` makes of `sources`, in their order: `size` at once, or fewer after `seconds`.
 
-    At most `window` are under way or waiting to be handed over. Raises what `work` raises; what is under way then is finished, unseen.
+    At most `window` are under way or waiting to be handed over. Raises what `work` or `sources` raise; what is under way then is finished,
+    unseen. Where it is closed, `sources` are.
     """
     rest = iter(sources)
     waiting: deque[Future] = deque()
@@ -39,3 +40,5 @@ def batches(
     finally:
         for future in waiting:
             future.cancel()
+        if isinstance(sources, Generator):
+            sources.close()

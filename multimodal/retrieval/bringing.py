@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import logging
-import math
-from collections.abc import Callable, Sequence
-from concurrent.futures import wait
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from multimodal.errors import UserError
 from multimodal.media import Limits
+from multimodal.retrieval.ahead import batches
 from multimodal.retrieval.cores import COUNT, one_core_threads
 from multimodal.retrieval.originals import Originals
 from multimodal.retrieval.perceptual import signature
@@ -28,10 +27,14 @@ if TYPE_CHECKING:  # it brings torch, and the library can be without an encoder
 
 log = logging.getLogger(__name__)
 
-BATCH = 32  # pictures encoded and committed at once
+GROUP = 8  # pictures or texts encoded by one thread at once
+BATCH = 32  # committed at once
+COMMIT_SECONDS = 2.0  # at most between two commits: what a sudden end undoes
 OVERSIZE = 2  # times the encoder's side: no smaller is a picture decoded
 # A time at which no file was ever changed: one that cannot be opened is tried again each time, for rights change without a trace.
 NEVER = -1
+
+From, Item, To = TypeVar("From"), TypeVar("Item"), TypeVar("To")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,19 @@ class Refused:
     error: UserError
 
 
+@dataclass(frozen=True)
+class Group:
+    """What was read, with the vectors of what is ready, float32 [dimension]: None for those that have one, or get one another time.
+
+    `space`: the encoder's that made them. `failure`: why it made none.
+    """
+
+    items: Sequence[Ready | Refused]
+    vectors: Sequence[np.ndarray | None]
+    space: str | None = None
+    failure: UserError | None = None
+
+
 class Bringing:
     """Any thread may call anything."""
 
@@ -72,8 +88,13 @@ class Bringing:
         self, store: Store, originals: Originals, thumbnails: Thumbnails, limits: Limits, encoder: Callable[[], Encoder | None]
     ) -> None:
         self.store, self.originals, self.thumbnails, self.limits, self.encoder = store, originals, thumbnails, limits, encoder
-        self._pool = one_core_threads("encoding")
-        self._part = BATCH
+        self._readers, self._encoders = one_core_threads("reading"), one_core_threads("encoding")
+        self._most = GROUP  # encoded at once
+
+    def batches(self, read: Callable[[From], Item], encode: Callable[[list[Item]], To], sources: Iterable[From]) -> Iterator[list[To]]:
+        """What `encode` makes of groups of what `read` makes of each source: in their order, a batch at once. Threads do it ahead."""
+        groups = batches(self._readers, read, sources, GROUP, 2 * BATCH, COMMIT_SECONDS)
+        return batches(self._encoders, encode, groups, BATCH // GROUP, 2 * COUNT, COMMIT_SECONDS)
 
     def read(self, source: Source) -> Ready | Refused:
         """The picture in a file; its thumbnail is made then, and its copy kept. Raises UserError where the library's disk refuses them."""
@@ -119,58 +140,70 @@ class Bringing:
             log.exception("%s could not be prepared for the encoder", name)
             return None
 
-    def encode(self, encoder: Encoder, encode: Callable[[Sequence[Any]], np.ndarray], items: Sequence[Any]) -> np.ndarray | None:
-        """What `encode` makes of all items, in parts beside one another, smaller ones where memory runs out: float32 [n, dimension].
+    def encode(self, items: Sequence[Ready | Refused]) -> Group:
+        """What was read, with the vectors that it wants."""
+        encoder = self.encoder()
+        vectors: list[np.ndarray | None] = [None] * len(items)
+        wanting = [index for index, item in enumerate(items) if isinstance(item, Ready) and item.prepared is not None]
+        wanting = [index for index in wanting if items[index].encoder is encoder]
+        if not wanting:
+            return Group(items, vectors)
+        try:
+            found = self.vectors(encoder, encoder.encode_prepared, [items[index].prepared for index in wanting])
+        except UserError as error:
+            return Group(items, vectors, failure=error)
+        if found is not None:
+            for index, vector in zip(wanting, found, strict=True):
+                vectors[index] = vector
+        return Group(items, vectors, encoder.space)
+
+    def vectors(self, encoder: Encoder, encode: Callable[[Sequence[Any]], np.ndarray], items: Sequence[Any]) -> np.ndarray | None:
+        """What `encode` makes of all items, fewer at once where memory runs out: float32 [n, dimension].
 
         None where the encoder was put away meanwhile. Raises UserError.
         """
-        while True:
-            size = min(self._part, math.ceil(len(items) / COUNT)) or 1
-            parts = [self._pool.submit(encode, items[start : start + size]) for start in range(0, len(items), size)]
-            wait(parts)
+        vectors, done = [np.empty((0, encoder.dimension), np.float32)], 0
+        while done < len(items):
+            most = self._most
             try:
-                return np.concatenate([np.empty((0, encoder.dimension), np.float32), *(part.result() for part in parts)])
+                vectors.append(encode(items[done : done + most]))
+                done += len(vectors[-1])
             except Exception as error:
                 if self.encoder() is not encoder:
                     return None
                 if not _ran_out(error):
                     log.exception("The encoder failed")
                     raise UserError("library_failed", reason=type(error).__name__) from error
-                if size == 1:
+                if most == 1:
                     raise UserError("library_out_of_memory") from error
-                self._part = size // 2
-                log.warning("Memory ran out: %d are encoded at once from now on", self._part)
+                self._most = min(self._most, most // 2)
+                log.warning("Memory ran out: %d are encoded at once from now on", self._most)
+        return np.concatenate(vectors)
 
-    def commit(self, batch: Sequence[Ready | Refused], restore: bool) -> list[int]:
+    def commit(self, groups: Sequence[Group], restore: bool) -> list[int]:
         """Put what was read into the store, in one transaction; returns the pictures' ids. Raises UserError.
 
-        Where the encoder fails, the pictures are there, without vectors, before that is raised.
+        Where the encoder failed, the pictures are there, without vectors, before that is raised.
         """
-        encoder, failure = self.encoder(), None
-        ready = [item for item in batch if isinstance(item, Ready)]
-        pictures = [item.picture for item in ready]
-        wanting = [index for index, item in enumerate(ready) if item.prepared is not None and item.encoder is encoder]
-        vectors = None
-        try:
-            if wanting:
-                vectors = self.encode(encoder, encoder.encode_prepared, [ready[index].prepared for index in wanting])
-        except UserError as error:
-            failure = error
-        if vectors is not None:
-            for index, vector in zip(wanting, vectors, strict=True):
-                pictures[index] = replace(pictures[index], vector=vector)
+        ids = []
         with self.store.database.writing():
-            for item in batch:
-                if isinstance(item, Refused) and not item.source.kept:
-                    self._note(item)
-            ids = self.store.add(pictures, encoder.space if encoder else None, restore)
+            for group in groups:
+                pictures = []
+                for item, vector in zip(group.items, group.vectors, strict=True):
+                    if isinstance(item, Ready):
+                        pictures.append(replace(item.picture, vector=vector))
+                    elif not item.source.kept:
+                        self._note(item)
+                ids += self.store.add(pictures, group.space, restore)
+        failure = next((group.failure for group in groups if group.failure), None)
         if failure:
-            raise failure
+            raise failure.anew()
         return ids
 
     def close(self) -> None:
-        """Nothing is encoded after this."""
-        self._pool.shutdown()
+        """What is under way is finished, unseen, and nothing is read or encoded after this."""
+        for pool in (self._readers, self._encoders):
+            pool.shutdown(cancel_futures=True)
 
     def _note(self, refused: Refused) -> None:
         """A file that has gone, or has become what is no picture, holds none any more. One that cannot be opened may still."""

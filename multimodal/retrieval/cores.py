@@ -20,9 +20,10 @@ def one_core_threads(name: str) -> ThreadPoolExecutor:
 
 
 def _keep_to_one_core(one_at_once: threading.Lock) -> None:
-    torch = sys.modules.get("torch")
-    if torch is None:
+    if "torch" not in sys.modules:
         return
+    import torch  # waits where another thread is still at it
+
     with one_at_once:
         others = torch.get_num_threads()
         torch.set_num_threads(1)  # of this thread, and of all that are still to come: for those it is set back by one that ends at once

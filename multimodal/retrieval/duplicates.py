@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from multimodal.retrieval.perceptual import likeness, outlines, read_signatures
+from multimodal.retrieval.perceptual import likeness, may_be_alike, outlines, read_signatures, tangents
 
 NEAR = 18  # bits of 64 in which the hashes of near-duplicates may differ
 SAME = 0.85  # likeness from which on two pictures are the same
 DOUBTFUL = 0.7  # and from which on they are if their vectors say so as well
 PLAIN = 0.05  # grey levels of contrast: with less there is nothing to compare, and one plain picture is not another
-ROWS, COLUMNS = 16, 4096  # of hashes compared at once: they stay within the processor's cache
+BLOCK = 1024  # pictures that are computed with at once
 DRAWN, FEWEST = 4000, 100  # pairs that tell how alike the vectors of unrelated pictures are, and how few of them tell nothing
 
 
@@ -62,15 +62,25 @@ def find_groups(
     order = np.lexsort((ids, times, -np.asarray(sizes, np.int64), -np.asarray(pixels, np.int64)))
     records = read_signatures([signatures[row] for row in order])
     order, records = order[records["contrast"] > PLAIN], records[records["contrast"] > PLAIN]
-    hashes, lines = np.ascontiguousarray(records["hash"]), outlines(records)
+    if not len(records):
+        return []
+    hashes = np.ascontiguousarray(records["hash"])
+    lines = np.concatenate([outlines(part) for part in _blocks(records)])
     witness = None if vectors is None else _Witness(np.asarray(vectors)[order], hashes)
     taken = np.zeros(len(order), bool)
     groups = []
-    for row, near in _near_hashes(hashes):
-        near = near[~taken[near]]
-        if taken[row] or not len(near):
+    near_hashes = _NearHashes(hashes)
+    for row in range(len(hashes)):
+        if row % BLOCK == 0:
+            block = tangents(records[row : row + BLOCK])
+        if taken[row]:
             continue
-        alike = likeness(records[row], records[near], lines[near])
+        near = near_hashes.after(row)
+        near = near[~taken[near]]
+        near = near[may_be_alike(block[row % BLOCK], lines[near])]
+        if not len(near):
+            continue
+        alike = np.concatenate([likeness(records[row], records[part]) for part in _blocks(near)])
         same = alike >= SAME
         doubtful = ~same & (alike >= DOUBTFUL)
         if witness and doubtful.any():
@@ -82,20 +92,27 @@ def find_groups(
     return groups
 
 
-def _near_hashes(hashes: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """(row, the later rows whose hashes are near, ascending) for each row of uint64 [n] that has such."""
-    for start in range(0, len(hashes), ROWS):
-        block = hashes[start : start + ROWS, None]
-        found = []
-        for left in range(start, len(hashes), COLUMNS):
-            rows, columns = np.nonzero(np.bitwise_count(block ^ hashes[None, left : left + COLUMNS]) <= NEAR)
-            found.append((rows, columns + left))
-        rows, columns = (np.concatenate(part) for part in zip(*found, strict=True))
-        for row in range(len(block)):
-            near = columns[rows == row]
-            near = near[near > start + row]
-            if len(near):
-                yield start + row, near
+def _blocks(rows: np.ndarray) -> list[np.ndarray]:
+    """`rows` in parts of BLOCK at most: what is computed of each row takes some kilobytes."""
+    return np.split(rows, range(BLOCK, len(rows), BLOCK))
+
+
+class _NearHashes:
+    """Finds the hashes that are near to one of uint64 [n], by comparing it with every later one: at 0.6 ns each that is the fastest way."""
+
+    def __init__(self, hashes: np.ndarray):
+        self._hashes = hashes
+        # made once: fresh memory for each row would take longer than the comparing
+        self._apart, self._bits, self._near = np.empty_like(hashes), np.empty(len(hashes), np.uint8), np.empty(len(hashes), bool)
+
+    def after(self, row: int) -> np.ndarray:
+        """The later rows whose hashes are near to that of `row`, ascending."""
+        later = slice(row + 1, len(self._hashes))
+        apart, bits, near = self._apart[later], self._bits[later], self._near[later]
+        np.bitwise_xor(self._hashes[later], self._hashes[row], out=apart)
+        np.bitwise_count(apart, out=bits)
+        np.less_equal(bits, NEAR, out=near)
+        return np.flatnonzero(near) + row + 1
 
 
 class _Witness:
@@ -104,7 +121,7 @@ class _Witness:
     def __init__(self, vectors: np.ndarray, hashes: np.ndarray):
         self._vectors = vectors
         self._least = np.inf  # it agrees with nothing
-        drawn = np.random.default_rng(0).integers(len(hashes), size=(2, DRAWN)) if len(hashes) else np.empty((2, 0), int)
+        drawn = np.random.default_rng(0).integers(len(hashes), size=(2, DRAWN))
         one, other = drawn[:, np.bitwise_count(hashes[drawn[0]] ^ hashes[drawn[1]]) > NEAR]
         known = self._known(one) & self._known(other)
         if known.sum() >= FEWEST:

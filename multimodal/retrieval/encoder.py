@@ -17,7 +17,9 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedConfig
+from transformers.utils import cached_file
 
+from low_vram.building import BUILDING
 from low_vram.device import choose_device, is_there
 from low_vram.memory import ran_out, release
 from multimodal.errors import UserError
@@ -87,6 +89,8 @@ MODELS = (
     Offer("google/siglip2-base-patch16-224", ("en", "zh"), 1_500_751_880),
 )
 
+WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the better first
+
 
 def load_encoder(path: str | Path, device: str = "cpu") -> Encoder:
     """The encoder at `path`, a folder or a hub name as transformers takes it, on `device` ('auto', 'cpu' or 'cuda:N').
@@ -117,7 +121,10 @@ def _load(path: str, device: str) -> Encoder:
     kind = config.get("model_type")
     if kind not in FAMILIES:
         raise UserError("encoder_unknown", path=path, kind=kind or ("unknown", "未知"), wanted=", ".join(FAMILIES))
-    model, report = AutoModel.from_pretrained(path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
+    if not Path(path).is_dir():  # fetched beforehand: nobody else can build a model meanwhile
+        any(cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in WEIGHTS)
+    with BUILDING:
+        model, report = AutoModel.from_pretrained(path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
     if count := len(report["missing_keys"]):  # transformers leaves them random
         raise UserError("encoder_broken", path=path, reason=(f"{count} of its weights are missing", f"缺少 {count} 项权重"))
     image_processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)

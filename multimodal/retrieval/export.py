@@ -16,6 +16,7 @@ from typing import TextIO
 
 from multimodal.errors import UserError, size_text
 from multimodal.retrieval.answers import More, in_detail, of_picture
+from multimodal.retrieval.cells import as_cell
 from multimodal.retrieval.library import Library
 from multimodal.retrieval.records import Picture
 from multimodal.retrieval.whole_file import UNFINISHED
@@ -24,8 +25,6 @@ BLOCK = 500  # pictures looked up at once
 RESERVE_BYTES = 200_000_000  # that a ZIP leaves free on its disk
 COPY_BYTES = 2**20
 LONGEST_NAME = 200  # bytes of a name in a ZIP; file systems take 255, and there may be a number to come
-# What a spreadsheet takes for the beginning of a formula; those of East Asian width too.
-FORMULA = re.compile(r"[=+\-@＝＋－＠\t\r\n]")
 FORBIDDEN = re.compile(r'[\x00-\x1f\x7f<>:"/\\|?*]')  # in names, on Windows
 DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)  # what Windows takes for no file
 FIRST, LAST = (1980, 1, 1, 0, 0, 0), (2107, 12, 31, 23, 59, 58)
@@ -84,11 +83,6 @@ def write_csv(pictures: Iterable[Picture], file: TextIO, more: More) -> None:
             table.writerow(answer)
             named = True
         table.writerow(as_cell("\n".join(value) if isinstance(value, list) else value) for value in answer.values())
-
-
-def as_cell(value: object) -> object:
-    """`value` as it may stand in a CSV: a text that spreadsheets would compute is marked as text."""
-    return f"'{value}" if isinstance(value, str) and FORMULA.match(value) else value
 
 
 def write_zip(library: Library, ids: Sequence[int], path: Path) -> None:

@@ -15,18 +15,20 @@ log = logging.getLogger(__name__)
 
 Blocks = Callable[[int], Iterator[tuple[np.ndarray, np.ndarray]]]  # of at most so many: ids int64 [n], vectors [n, dimension]
 
-# Looking at every vector takes 2.5 ms of one core for 50,000 of 512 numbers, and grows with their number; lists take 0.3 ms then.
+# Comparing 50,000 vectors of 512 numbers takes 2 ms of one core (4 as float32), and more in step with their number; lists take 0.3 ms then.
 EXACT_MOST = 50_000
 # From here on bytes matter more than what a longer shortlist costs: 520 a vector of 512 numbers in lists, 72 with product quantization.
 LISTS_MOST = 4_000_000
 TRAINED_LEAST = 1_000  # fewer vectors make no lists worth the name
 GROWTH = 4  # lists that hold so many times what they were made for are too long
-PROBES, PROBES_FOR = 64, 64  # lists looked at for one query, where so many neighbours are wanted
-COMPARED = 100_000  # vectors of an allowed set: about 10 ms of one core
+# For one query so many lists are looked at, at least, and so many vectors compared, which takes 2 ms of one core. For more neighbours than
+# USUAL they have to be more; of an allowed set, which may lie anywhere, they can be, as passing over the others is cheap.
+PROBES, COMPARED, USUAL, COMPARED_ALLOWED = 64, 16_000, 64, 100_000
 SAMPLE_PER_LIST, SAMPLE_MOST = 64, 262_144  # vectors to train with
 ROUNDS = 10  # of k-means
 TRAINING = 0.5  # of the time that building takes
 BLOCK = 16_384  # vectors read at once
+GPU_MOST = 2_048  # neighbours and lists that faiss's kernels take
 BITMAP_MOST = 2**26  # ids up to here are looked up in a bitmap
 
 
@@ -96,7 +98,17 @@ class Index:
         """The memory it takes, less what faiss keeps in reserve."""
         if self.kind == "exact":
             return len(self) * (2 * self.dimension + 8)
-        return len(self) * (self._index.code_size + 8) + self._index.nlist * self.dimension * 4
+        return len(self) * (self._index.code_size + 8) + self.lists * self.dimension * 4
+
+    @property
+    def lists(self) -> int:
+        """How many it has; 0 for 'exact'."""
+        return 0 if self.kind == "exact" else self._index.nlist
+
+    def probes(self, k: int) -> int:
+        """How many lists are looked at for `k` neighbours of one query."""
+        usual = max(PROBES, COMPARED * self.lists / max(1, len(self)))
+        return min(self.lists, math.ceil(usual * math.sqrt(max(1.0, k / USUAL))))
 
     @property
     def outgrown(self) -> bool:
@@ -155,15 +167,15 @@ class Index:
         return scores, ids
 
     def _search_lists(self, queries: np.ndarray, k: int, selector: faiss.IDSelector | None, count: int) -> tuple[np.ndarray, np.ndarray]:
-        lists = self._index.nlist
-        probes = PROBES * math.sqrt(max(1.0, k / PROBES_FOR))
-        if selector is not None:  # what is allowed may lie anywhere, and passing over the others is cheap
-            probes = max(probes, lists * COMPARED / count)
-        index = self._copy[0] if self._copy and selector is None else self._index
-        parameters = faiss.SearchParametersIVF(sel=selector, nprobe=min(lists, math.ceil(probes)))
+        probes = self.probes(k)
+        if selector is not None:
+            probes = min(self.lists, max(probes, math.ceil(self.lists * COMPARED_ALLOWED / count)))
+        on_gpu = self._copy and selector is None and max(k, probes) <= GPU_MOST
+        index = self._copy[0] if on_gpu else self._index
+        parameters = faiss.SearchParametersIVF(sel=selector, nprobe=probes)
         scores, ids = index.search(queries, k, params=parameters)
-        if (ids < 0).any() and parameters.nprobe < lists:
-            parameters.nprobe = lists
+        if probes < self.lists and (ids < 0).any():
+            parameters.nprobe = self.lists
             scores, ids = index.search(queries, k, params=parameters)
         return scores, ids
 

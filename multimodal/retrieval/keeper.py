@@ -18,7 +18,7 @@ from multimodal.retrieval.records import Changes
 log = logging.getLogger(__name__)
 
 # What lists and codes lose is found again in a shortlist whose vectors are compared as they are: (times k, at least).
-SHORTLIST = {"ivf": (2, 64), "ivfpq": (8, 128)}
+SHORTLIST = {"ivf": (2, 32), "ivfpq": (8, 128)}
 K_MOST = 2_000  # more results than this come from a walk through the store
 ALLOWED_FEW = 20_000  # so many vectors are read from the store one by one sooner than by a walk through it
 QUERIES = 256  # answered at once, which bounds what their shortlists take
@@ -84,7 +84,8 @@ class Keeper:
                     raise index_file.IndexUnusable(f"of kind {index.kind}, not {self.kind}")
                 version = index.version
                 reached = self._follow(index, sequence)
-                if reached is None or len(index) != self.source.count():
+                agrees = len(index) == self.source.count()
+                if reached is None or not (agrees or self.source.sequence() != reached):  # another process may just have committed
                     raise index_file.IndexUnusable("out of date")
             except index_file.IndexUnusable as error:
                 log.info("the index of %s vectors is made anew: %s", self.source.kind, error)
@@ -110,6 +111,9 @@ class Keeper:
             return _best(queries, *self.source.vectors(allowed), k)
         if index is None or k > K_MOST:
             return self._walk(queries, k, allowed)
+        if len(queries) == 1:
+            candidates = index.search(queries, size, allowed)[1][0]
+            return _best(queries, *self.source.vectors(candidates[candidates >= 0]), k)
         starts = range(0, len(queries), QUERIES)
         parts = [self._shortlisted(index, queries[start : start + QUERIES], k, size, allowed) for start in starts]
         return np.concatenate([scores for scores, _ in parts]), np.concatenate([ids for _, ids in parts])
@@ -236,10 +240,7 @@ class Keeper:
             return None
         index.remove(changes.removed)
         for start in range(0, len(changes.added), BLOCK):
-            part = changes.added[start : start + BLOCK]
-            ids, vectors = self.source.vectors(part)
-            index.add(ids, vectors)
-            index.remove(np.setdiff1d(part, ids))  # gone again since
+            index.add(*self.source.vectors(changes.added[start : start + BLOCK]))  # one that is gone again is among the next changes
         return changes.sequence
 
     def _build(self) -> None:
@@ -268,19 +269,14 @@ class Keeper:
     def _shortlisted(
         self, index: Index, queries: np.ndarray, k: int, size: int, allowed: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The best of `size` candidates a query, by their vectors in the store; what is no longer there drops out."""
+        """The best of `size` candidates for each, by their vectors in the store; what is no longer there drops out."""
         _, candidates = index.search(queries, size, allowed)
         ids, vectors = self.source.vectors(np.unique(candidates[candidates >= 0]))
-        if len(queries) == 1:
-            return _best(queries, ids, vectors, k)
-        vectors = vectors.astype(np.float32)
-        scores, best = [], []
-        for query, row in zip(queries, candidates, strict=True):
-            own = np.flatnonzero(np.isin(ids, row))
-            found = _best(query[None], ids[own], vectors[own], k)
-            scores.append(found[0])
-            best.append(found[1])
-        return np.concatenate(scores), np.concatenate(best)
+        parts = []
+        for query, own in zip(queries, candidates, strict=True):
+            rows = np.flatnonzero(np.isin(ids, own))
+            parts.append(_best(query[None], ids[rows], vectors[rows], k))
+        return np.concatenate([scores for scores, _ in parts]), np.concatenate([best for _, best in parts])
 
     def _walk(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
         """Every vector in the store compared."""
@@ -299,13 +295,11 @@ class Keeper:
 
 def _best(queries: np.ndarray, ids: np.ndarray, vectors: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
     """The `k` best of these for each of the queries: (scores float32 [q, k], ids int64 [q, k]), filled up with -inf and -1."""
-    every = queries @ vectors.astype(np.float32).T
-    taken = min(k, len(ids))
-    columns = np.argpartition(-every, taken - 1, axis=1)[:, :taken] if taken < len(ids) else np.broadcast_to(np.arange(taken), every.shape)
-    part = np.take_along_axis(every, columns, 1)
-    order = np.argsort(-part, axis=1, kind="stable")
     scores = np.full((len(queries), k), -np.inf, np.float32)
     best = np.full((len(queries), k), -1, np.int64)
-    scores[:, :taken] = np.take_along_axis(part, order, 1)
-    best[:, :taken] = ids[np.take_along_axis(columns, order, 1)]
+    count = min(k, len(ids))
+    for row, every in enumerate(queries @ vectors.astype(np.float32).T):
+        top = np.argpartition(-every, count - 1)[:count] if count < len(ids) else np.arange(count)
+        top = top[np.argsort(-every[top], kind="stable")]
+        scores[row, :count], best[row, :count] = every[top], ids[top]
     return scores, best

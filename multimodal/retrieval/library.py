@@ -11,13 +11,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from filelock import FileLock, Timeout
 from PIL import Image
 
 from multimodal.errors import UserError
 from multimodal.media import Limits
 from multimodal.retrieval.adding import Adding, Taken
+from multimodal.retrieval.duplicates import Group
+from multimodal.retrieval.grouping import groups_of
 from multimodal.retrieval.keeper import Keeper
+from multimodal.retrieval.labels import word_vectors
 from multimodal.retrieval.query import Query, Term
 from multimodal.retrieval.records import Filter, Picture
 from multimodal.retrieval.search import CaptionHit, Found, Hit, Search
@@ -176,6 +180,23 @@ class Library:
     def thumbnail(self, picture: Picture) -> Path:
         """The picture made small, as a WebP. Raises UserError where it has to be made and the original is not there any more."""
         return self.thumbnails.of(picture.hash, lambda: self.original(picture), picture.name, self.limits)
+
+    def duplicates(self) -> list[Group]:
+        """The near-duplicates, those with the best picture first. Raises UserError."""
+        return groups_of(self.store, self.encoder.space if self.encoder else "")
+
+    def label(self, ids: Sequence[int], words: Sequence[str]) -> tuple[list[Picture], np.ndarray]:
+        """Those of the pictures `ids` that have a vector, and how probable each of `words` is for them: float32 [pictures, words].
+
+        Raises UserError.
+        """
+        search = self.search()
+        found, vectors = search.pictures.source.vectors(np.array(list(ids), np.int64))
+        texts = word_vectors(words, search.encoder.encode_texts)
+        row_of = {id: row for row, id in enumerate(found.tolist())}
+        pictures = [picture for picture in self.store.pictures(id for id in ids if id in row_of) if not picture.removed]
+        rows = vectors[[row_of[picture.id] for picture in pictures]].astype(np.float32)
+        return pictures, search.encoder.probabilities(rows.reshape(len(pictures), -1), texts) if pictures else np.empty((0, len(words)))
 
     # changing
 

@@ -38,14 +38,15 @@ COARSE = 8  # frequencies, and points each way, with which one is first laid on 
 FINE_POINTS = 16
 ALL_POINTS = 20
 INNER = 0.8  # of the first picture, looked for in the second: it is there after a crop as well
+UP_TO = 0.96  # of the second: nearer to its edge, what is beyond would have been seen too
 FARTHEST = 0.16  # that one is moved, or made larger
 EXPLAINED = 0.9  # of the second picture's variance, by the first as it lies: below it is another one
-FAINT = 1.0  # grey levels of detail that may be nothing but noise
+FAINT = 0.5  # grey levels of detail that may be nothing but noise
 PARTS = 5  # each way that are looked at by themselves
-OTHER_PART = 0.25  # of the picture's variance: what may be different within one part
-OTHER_COLOUR = 0.28  # of the colour
+OTHER_PART = 0.2  # of the picture's variance: what may be different within one part
+OTHER_COLOUR = 0.22  # of the colour
 PALE = 8.0  # levels of colour below which small differences say nothing
-OTHER_ASPECT = 0.08  # in log2, after what was cropped
+OTHER_ASPECT = 0.05  # in log2, after what was cropped
 
 
 def perceptual_hash(image: Image.Image) -> int:
@@ -91,72 +92,93 @@ def read_signatures(signatures: Sequence[bytes]) -> np.ndarray:
 
 
 def outlines(records: np.ndarray) -> np.ndarray:
-    """The inner part of each picture at 8 x 8 points, in grey levels: float32 [n, 64]. What `likeness` begins with."""
+    """The inner part of each picture at 8 x 8 points, of mean 0 and length 1: float32 [n, 64]."""
     waves = _waves(_points(COARSE, INNER), COARSE)
-    return (waves @ _series(records, COARSE) @ waves.T).reshape(len(records), -1)
+    grey = (waves @ _series(records, COARSE) @ waves.T).reshape(len(records), -1)
+    grey -= grey.mean(axis=1, keepdims=True)
+    return grey / np.maximum(np.linalg.norm(grey, axis=1, keepdims=True), 1e-6)
 
 
-def likeness(one: np.void, others: np.ndarray, outlines: np.ndarray) -> np.ndarray:
+def tangents(records: np.ndarray) -> np.ndarray:
+    """What `outlines` can become when the picture is moved, stretched or changed in contrast a little: orthonormal, float32 [n, 64, 5].
+
+    The tangent distance: P. Simard, Y. LeCun and J. Denker, Efficient Pattern Recognition Using a New Transformation Distance, 1993.
+    """
+    changes = _changes(records, COARSE, COARSE)[..., 1:]
+    return np.linalg.qr(changes - changes.mean(axis=1, keepdims=True))[0]
+
+
+def may_be_alike(tangents: np.ndarray, outlines: np.ndarray) -> np.ndarray:
+    """Whether `likeness` can be more than 0 at all, by one's tangents [64, 5] and others' outlines [m, 64]: bool [m]."""
+    return ((outlines @ tangents) ** 2).sum(axis=1) >= EXPLAINED
+
+
+def likeness(one: np.void, others: np.ndarray) -> np.ndarray:
     """How far each of `others` [m] is the same picture as `one`: float32 [m], 1 for the very same, 0 for another.
 
-    `outlines` [m, 64] are theirs. Each is laid on `one` as closely as moving and stretching along both sides and a change of contrast
-    bring it (B. Lucas and T. Kanade, An Iterative Image Registration Technique, 1981; with one picture's slopes for all steps: S. Baker
-    and I. Matthews, Lucas-Kanade 20 Years On, 2004, section 3.2). The likeness is the correlation of the details then, that is of the
-    Laplacian, where noise counts against it. It is 0 where the colours, the aspect or one part of the picture are different.
+    Each is laid on `one` as closely as moving and stretching along both sides and a change of contrast bring it (B. Lucas and T. Kanade,
+    An Iterative Image Registration Technique, 1981; with one picture's slopes for all steps: S. Baker and I. Matthews, Lucas-Kanade 20
+    Years On, 2004, section 3.2). The likeness is the correlation of the details then, that is of the Laplacian, where noise counts
+    against it. It is 0 where the colours, the aspect or one part of the picture are different.
     """
     alike = np.zeros(len(others), np.float32)
-    first = _Slopes(one, COARSE, COARSE)
     rows, places = np.arange(len(others)), np.zeros((len(others), 4), np.float32)
-    places, explained = first.lay(outlines, places)
-    fine = None
-    for _ in range(2):
+    coarse, fine = _Slopes(one, COARSE, COARSE), _Slopes(one, KEPT, FINE_POINTS)
+    for slopes in (coarse, fine, fine):
+        places, explained = slopes.lay(others[rows], places)
         near = explained >= EXPLAINED
         rows, places = rows[near], places[near]
         if not len(rows):
             return alike
-        fine = fine or _Slopes(one, KEPT, FINE_POINTS)
-        seen = _seen(_series(others[rows], KEPT), places, _points(FINE_POINTS, INNER))[0]
-        places, explained = fine.lay(seen.reshape(len(rows), -1), places)
     alike[rows] = _correlation(one, others[rows], places)
     return alike
 
 
 class _Slopes:
-    """What one picture looks like when it is moved, stretched, and changed in contrast or brightness by a little."""
+    """One picture, to lay others on by its frequencies below `kept`, at `count` points each way."""
 
     def __init__(self, one: np.void, kept: int, count: int):
-        points = _points(count, INNER)
-        series, waves, slopes = _series(one[None], kept)[0], _waves(points, kept), _waves_slopes(points, kept)
-        grey, along, down = waves @ series @ waves.T, waves @ series @ slopes.T, slopes @ series @ waves.T
-        changes = [grey, np.ones_like(grey), along, along * points, down, down * points[:, None]]
-        self.changes = np.stack(changes, axis=2).reshape(-1, 6)
+        self.kept, self.count = kept, count
+        self.changes = _changes(one[None], kept, count)[0]
         square = self.changes.T @ self.changes
-        # what hardly changes the picture is held still
-        square[range(6), range(6)] = square.diagonal() * 1.001 + 1e-3
+        square[range(6), range(6)] = square.diagonal() * 1.001 + 1e-3  # what hardly changes the picture is held still
         self.solution = np.linalg.solve(square, self.changes.T)
 
-    def lay(self, seen: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(better places [m, 4], share [m] of the variance that is explained) for what is seen [m, points] of others at `places`.
+    def lay(self, others: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(better places [m, 4], share [m] of the variance that is explained) for others [m] that lie at `places`.
 
         A place is (along, stretched by, down, stretched by), which says where in the other picture a point of this one is.
         """
+        seen = _seen(_series(others, self.kept), places, _points(self.count, INNER))[0].reshape(len(others), -1)
         steps = seen @ self.solution.T
-        left = ((seen - steps @ self.changes.T) ** 2).sum(axis=1)
-        variance = seen.shape[1] * seen.var(axis=1)
-        gain = np.maximum(steps[:, :1], 0.2)
+        left = ((seen - steps @ self.changes.T) ** 2).mean(axis=1)
+        gain = np.maximum(steps[:, 1:2], 0.2)
         moved, stretched = steps[:, 2::2] / gain, steps[:, 3::2] / gain
         better = np.empty_like(places)
         better[:, 0::2] = places[:, 0::2] - (1 + places[:, 1::2]) * moved
         better[:, 1::2] = (1 + places[:, 1::2]) * (1 - stretched) - 1
-        return np.clip(better, -FARTHEST, FARTHEST), (variance - left) / (variance + seen.shape[1] * FAINT**2 / 4)
+        return np.clip(better, -FARTHEST, FARTHEST), 1 - left / np.maximum(seen.var(axis=1), 1e-6)
+
+
+def _changes(records: np.ndarray, kept: int, count: int) -> np.ndarray:
+    """How the inner part of each picture, at `count` points each way, changes with a little more of these: float32 [n, points, 6].
+
+    Brightness, contrast, moved along, stretched along, moved down, stretched down.
+    """
+    points = _points(count, INNER)
+    series, waves, slopes = _series(records, kept), _waves(points, kept), _slopes(points, kept)
+    grey, along, down = waves @ series @ waves.T, waves @ series @ slopes.T, slopes @ series @ waves.T
+    changes = [np.ones_like(grey), grey, along, along * points, down, down * points[:, None]]
+    return np.stack(changes, axis=3).reshape(len(records), -1, 6)
 
 
 def _correlation(one: np.void, others: np.ndarray, places: np.ndarray) -> np.ndarray:
     """The likeness of `one` and others [m] that lie at `places` [m, 4]."""
     points = _points(ALL_POINTS, 1.0)
-    this, _, _ = _seen(_series(one[None], KEPT), np.zeros((1, 4), np.float32), points)
+    nowhere = np.zeros((1, 4), np.float32)
+    this, _, _ = _seen(_series(one[None], KEPT), nowhere, points)
     other, down, along = _seen(_series(others, KEPT), places, points)
-    both = ((np.abs(down) <= 1)[:, :, None] & (np.abs(along) <= 1)[:, None, :]).astype(np.float32)
+    both = ((np.abs(down) <= UP_TO)[:, :, None] & (np.abs(along) <= UP_TO)[:, None, :]).astype(np.float32)
 
     within = both[:, 2:, 1:-1] * both[:, :-2, 1:-1] * both[:, 1:-1, 2:] * both[:, 1:-1, :-2]
     detail, other_detail = _laplacian(this) * within, _laplacian(other) * within
@@ -175,10 +197,13 @@ def _correlation(one: np.void, others: np.ndarray, places: np.ndarray) -> np.nda
     left /= np.maximum(both.reshape(cut).sum(axis=(2, 4)), part * part / 2)
     same = left.max(axis=(1, 2)) <= OTHER_PART * variance
 
-    colour, other_colour = one["colour"].astype(np.float32), others["colour"].astype(np.float32)
-    apart = np.sqrt(((colour - other_colour) ** 2).sum(axis=(1, 2)))
-    strength = np.sqrt(((colour**2).sum() + (other_colour**2).sum(axis=(1, 2))) / 2)
-    same &= apart <= OTHER_COLOUR * (strength + PALE)
+    apart = strength = np.float32(0)
+    for series, other_series in zip(_colour_series(one[None]), _colour_series(others), strict=True):
+        this, _, _ = _seen(series, nowhere, _points(COARSE, INNER))
+        other, _, _ = _seen(other_series, places, _points(COARSE, INNER))
+        apart += ((this - other) ** 2).mean(axis=(1, 2))
+        strength += (this**2 + other**2).mean(axis=(1, 2)) / 2
+    same &= np.sqrt(apart) <= OTHER_COLOUR * (np.sqrt(strength) + PALE)
 
     aspect = others["aspect"].astype(np.float32) - np.float32(one["aspect"])
     same &= np.abs(aspect + np.log2((1 + places[:, 1]) / (1 + places[:, 3]))) <= OTHER_ASPECT
@@ -199,15 +224,35 @@ def _seen(series: np.ndarray, places: np.ndarray, points: np.ndarray) -> tuple[n
 
 
 def _series(records: np.ndarray, kept: int) -> np.ndarray:
-    """The cosine series of the brightness, float32 [n, kept, kept], the higher of the kept frequencies weaker: a picture without edges."""
+    """The cosine series of the brightness, float32 [n, kept, kept], the higher frequencies weaker: as seen from farther away."""
     series = np.zeros((len(records), KEPT, KEPT), np.float32)
-    series[:, DETAIL] = records["detail"]
-    lengths = np.maximum(FREQUENCIES, 1)
-    scale = np.where(np.arange(KEPT) == 0, np.sqrt(1 / SIDE), np.sqrt(2 / SIDE))
-    series *= (np.outer(scale, scale) * SIDE / STEPS / lengths * np.exp(-((lengths / kept) ** 2))).astype(np.float32)
-    return (series * records["contrast"].astype(np.float32)[:, None, None])[:, :kept, :kept]
+    series[:, DETAIL] = records["detail"] * records["contrast"].astype(np.float32)[:, None]
+    return series[:, :kept, :kept] * _weights(kept)
 
 
+def _colour_series(records: np.ndarray) -> np.ndarray:
+    """The same of the two colour differences: float32 [2, n, 4, 4]."""
+    series = np.zeros((2, len(records), COLOUR_KEPT, COLOUR_KEPT), np.float32)
+    series[:, :, COLOUR] = records["colour"].transpose(1, 0, 2)
+    farther = np.exp(-((FREQUENCIES[:COLOUR_KEPT, :COLOUR_KEPT] / COLOUR_KEPT) ** 2))
+    return series * _amplitudes(COLOUR_KEPT) * farther**2
+
+
+@cache
+def _weights(kept: int) -> np.ndarray:
+    """What makes of a kept detail the amplitude of its cosine: float32 [kept, kept]."""
+    lengths = np.maximum(FREQUENCIES, 1)[:kept, :kept]
+    return _amplitudes(kept) / STEPS / lengths * np.exp(-((lengths / kept) ** 2))
+
+
+@cache
+def _amplitudes(kept: int) -> np.ndarray:
+    """The amplitude of each product of two cosines, for a frequency of one level: float32 [kept, kept]."""
+    scale = np.where(np.arange(kept) == 0, 1, np.sqrt(2)).astype(np.float32)
+    return np.outer(scale, scale)
+
+
+@cache
 def _points(count: int, part: float) -> np.ndarray:
     """`count` places in the middle `part` of a side, which goes from -1 to 1: float32 [count]."""
     return (part * ((np.arange(count) + 0.5) / count * 2 - 1)).astype(np.float32)
@@ -218,7 +263,7 @@ def _waves(points: np.ndarray, kept: int) -> np.ndarray:
     return np.cos(np.pi / 2 * np.arange(kept, dtype=np.float32) * (points[..., None] + 1))
 
 
-def _waves_slopes(points: np.ndarray, kept: int) -> np.ndarray:
+def _slopes(points: np.ndarray, kept: int) -> np.ndarray:
     """The derivatives of `_waves`."""
     turns = np.pi / 2 * np.arange(kept, dtype=np.float32)
     return -turns * np.sin(turns * (points[..., None] + 1))

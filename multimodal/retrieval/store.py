@@ -204,10 +204,13 @@ class Store:
         """Whether there ever was a picture in it."""
         return self.database.connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'pictures'").fetchone() is not None
 
-    def signatures(self) -> tuple[np.ndarray, list[bytes]]:
-        """(ids int64 [n], their perceptual signatures)."""
-        rows = self.database.connection.execute("SELECT id, signature FROM pictures WHERE removal IS NULL ORDER BY id").fetchall()
-        return np.array([row[0] for row in rows], np.int64), [row[1] for row in rows]
+    def signatures(self) -> tuple[np.ndarray, list[bytes], np.ndarray]:
+        """(ids int64 [n] ascending, their perceptual signatures, float64 [3, n]: pixels, bytes and when they were taken)."""
+        rows = self.database.connection.execute(
+            "SELECT id, signature, width * height, bytes, taken FROM pictures WHERE removal IS NULL ORDER BY id"
+        ).fetchall()
+        facts = np.array([row[2:] for row in rows], np.float64).reshape(len(rows), 3).T
+        return np.array([row[0] for row in rows], np.int64), [row[1] for row in rows], facts
 
     # removal
 
@@ -224,10 +227,17 @@ class Store:
         return removal
 
     def undo(self, removal: int) -> list[int]:
-        """Bring the pictures of a removal back; returns their ids, none where there is nothing left to undo."""
+        """Bring the pictures of a removal back; returns their ids, none where there is nothing left to undo.
+
+        Pictures that were lost only come back with a file.
+        """
         with self.database.writing() as connection:
-            ids = [row[0] for row in connection.execute("SELECT id FROM pictures WHERE removal = ?", (removal,)).fetchall()]
-            connection.execute("UPDATE pictures SET removal = NULL WHERE removal = ?", (removal,))
+            rows = connection.execute(
+                "SELECT p.id FROM pictures p JOIN removals r ON r.id = p.removal WHERE r.id = ? AND r.reason <> ? ORDER BY p.id",
+                (removal, LOST),
+            ).fetchall()
+            ids = [row[0] for row in rows]
+            connection.executemany("UPDATE pictures SET removal = NULL WHERE id = ?", [(id,) for id in ids])
             log_pictures(connection, ids, gone=False)
         return ids
 
@@ -414,6 +424,10 @@ class Store:
     def vectors(self, space: str, kind: str, dimension: int) -> VectorTable:
         """The vectors of one space; `kind` is 'picture' or 'caption'."""
         return VectorTable(self.database, space, kind, dimension)
+
+    def spaces(self, kind: str) -> list[tuple[str, int]]:
+        """(name, dimension) of the spaces that have vectors of a kind."""
+        return self.database.connection.execute("SELECT name, dimension FROM spaces WHERE kind = ? ORDER BY id", (kind,)).fetchall()
 
     def missing(self, space: str, kind: str, limit: int, after: int = 0) -> list[int]:
         """Ids of pictures, or of captions, that have no vector in this space yet, from `after` on."""

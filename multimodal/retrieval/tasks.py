@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
+
+import numpy as np
 
 from multimodal.errors import UserError
-from multimodal.retrieval.ahead import batches
-from multimodal.retrieval.bringing import BATCH, NEVER, OVERSIZE, Bringing, Ready, Source
+from multimodal.retrieval.bringing import NEVER, OVERSIZE, Bringing, Refused, Source
 from multimodal.retrieval.progress import Meter
 from multimodal.retrieval.reading import read_content, read_picture
 from multimodal.retrieval.scan import Unreadable, walk
 
-COMMIT_SECONDS = 2.0  # at most between two commits: what a sudden end undoes
 PART = 500  # files forgotten in one transaction
-
-From, To = TypeVar("From"), TypeVar("To")
 
 
 @dataclass(frozen=True)
@@ -31,15 +28,14 @@ class Means:
 
     bringing: Bringing
     folder: Path
-    pool: Executor
     meter: Meter
     breathe: Callable[[], None]
     committed: Callable[[], None]
 
-    def batches(self, work: Callable[[From], To], sources: Iterable[From]) -> Iterable[list[To]]:
-        """What `work` makes of each source, some at once."""
+    def batches(self, read: Callable[[Any], Any], encode: Callable[[list], Any], sources: Sequence) -> Iterator[list]:
+        """As Bringing.batches; whoever asks for the next has committed the last."""
         self.meter.run()
-        for batch in batches(self.pool, work, sources, BATCH, 2 * BATCH, COMMIT_SECONDS):
+        for batch in self.bringing.batches(read, encode, sources):
             yield batch
             self.committed()
             self.breathe()
@@ -47,12 +43,13 @@ class Means:
     def bring(self, sources: Sequence[Source], restore: bool, wanted: Callable[[], bool] = lambda: True) -> None:
         """Files into the store, for as long as they are `wanted`. Raises UserError."""
         self.meter.found(ahead=len(sources))
-        for batch in self.batches(self.bringing.read, sources):
+        for groups in self.batches(self.bringing.read, self.bringing.encode, sources):
             if not wanted():
                 return
-            ids = self.bringing.commit(batch, restore)
-            failed = [item for item in batch if not isinstance(item, Ready) and item.error.code != "file_missing"]
-            self.meter.dealt(len(batch), len(ids), len(failed), batch[-1].source.name)
+            ids = self.bringing.commit(groups, restore)
+            items = [item for group in groups for item in group.items]
+            failed = [item for item in items if isinstance(item, Refused) and item.error.code != "file_missing"]
+            self.meter.dealt(len(items), len(ids), len(failed), items[-1].source.name)
 
 
 @dataclass(frozen=True)
@@ -120,38 +117,52 @@ class FillTask:
             return
         pictures, captions = (store.missing(encoder.space, kind, -1) for kind in ("picture", "caption"))
         means.meter.found(ahead=len(pictures) + len(captions))
-        table = store.vectors(encoder.space, "picture", encoder.dimension)
-        for batch in means.batches(lambda id: (id, *self._prepared(bringing, encoder, id)), pictures):
-            found = [(id, prepared) for id, _, prepared in batch if prepared is not None]
-            vectors = bringing.encode(encoder, encoder.encode_prepared, [prepared for _, prepared in found])
-            if vectors is None:
-                return
-            table.put([id for id, _ in found], vectors)
-            means.meter.dealt(len(batch), len(found), len(batch) - len(found), batch[-1][1])
-        table = store.vectors(encoder.space, "caption", encoder.dimension)
-        for batch in means.batches(lambda id: store.captions([id]), captions):
-            found = [caption for one in batch for caption in one]
-            vectors = bringing.encode(encoder, encoder.encode_texts, [caption.text for caption in found])
-            if vectors is None:
-                return
-            table.put([caption.id for caption in found], vectors)
-            means.meter.dealt(len(batch), len(found), 0, "")
-        complete = not any(store.missing(encoder.space, kind, 1) for kind in ("picture", "caption"))
-        if complete and bringing.encoder() is encoder:
+        complete = self._fill(
+            means, encoder, "picture", pictures, lambda id: self._prepared(bringing, encoder, id), encoder.encode_prepared
+        ) and self._fill(means, encoder, "caption", captions, lambda id: self._text(bringing, id), encoder.encode_texts)
+        if complete and bringing.encoder() is encoder and not any(store.missing(encoder.space, kind, 1) for kind in ("picture", "caption")):
             store.drop_other_spaces(encoder.space)
 
-    def _prepared(self, bringing: Bringing, encoder: Any, id: int) -> tuple[str, Any]:
-        """(its name, the picture as the encoder takes it, from a file that still holds it; None where there is none)."""
+    def _fill(
+        self,
+        means: Means,
+        encoder: Any,
+        kind: str,
+        ids: Sequence[int],
+        read: Callable[[int], tuple[int, str, Any]],
+        encode: Callable[[Sequence[Any]], np.ndarray],
+    ) -> bool:
+        """The vectors of `ids`; False where the encoder was put away meanwhile. `read`: (the id, a name, what is encoded or None)."""
+        table = means.bringing.store.vectors(encoder.space, kind, encoder.dimension)
+
+        def encoded(items: list[tuple[int, str, Any]]) -> tuple[list[tuple[int, str, Any]], np.ndarray | None]:
+            return items, means.bringing.vectors(encoder, encode, [value for _, _, value in items if value is not None])
+
+        for groups in means.batches(read, encoded, ids):
+            for items, vectors in groups:
+                if vectors is None:
+                    return False
+                found = [id for id, _, value in items if value is not None]
+                table.put(found, vectors)
+                means.meter.dealt(len(items), len(found), len(items) - len(found), items[-1][1])
+        return True
+
+    def _prepared(self, bringing: Bringing, encoder: Any, id: int) -> tuple[int, str, Any]:
+        """With the picture as the encoder takes it, from a file that still holds it."""
         picture = bringing.store.picture(id)
         for place in picture.places if picture else ():
             try:
                 content = read_content(Path(place.path), picture.name, bringing.limits)
                 if content.hash == picture.hash:
                     image = read_picture(content, picture.name, bringing.limits, OVERSIZE * encoder.side, 0).image
-                    return picture.name, bringing.prepare(encoder, image, picture.name)
+                    return id, picture.name, bringing.prepare(encoder, image, picture.name)
             except UserError:
                 continue  # it has gone, or cannot be read: the next look at its folder says so
-        return picture.name if picture else "", None
+        return id, picture.name if picture else "", None
+
+    def _text(self, bringing: Bringing, id: int) -> tuple[int, str, Any]:
+        captions = bringing.store.captions([id])
+        return id, "", captions[0].text if captions else None
 
 
 Task = FolderTask | FilesTask | FillTask

@@ -36,8 +36,9 @@ class Thumbnails:
 
     def put(self, hash: str, image: Image.Image) -> None:
         """Make it of the RGB picture. Raises UserError where the disk refuses it."""
-        small = image.copy()
-        small.thumbnail((LONGER, LONGER), Image.Resampling.BICUBIC)
+        scale = LONGER / max(image.size)
+        size = tuple(max(1, round(side * scale)) for side in image.size)
+        small = image if scale >= 1 else image.resize(size, Image.Resampling.HAMMING, reducing_gap=2.0)
         file = BytesIO()
         small.save(file, "WEBP", quality=QUALITY, method=EFFORT)
         write_whole(self.path(hash), file.getvalue())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from multimodal.errors import UserError
 
@@ -16,21 +18,27 @@ def write_whole(path: Path, content: bytes, durable: bool = False) -> None:
     """Write beside `path`, then rename. `durable`: it stays there whatever happens to the machine after this. Raises UserError."""
     beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{UNFINISHED}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with beside.open("wb") as file:
-                file.write(content)
-                if durable:
-                    file.flush()
-                    os.fsync(file.fileno())
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
+        with _opened(beside) as file:
+            file.write(content)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(beside, path)
         if durable:
             for folder in (path.parent, path.parent.parent):  # the first may be new as well
                 _sync(folder)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise refusal(error, path.parent) from error
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        return path.open("wb")
+    except FileNotFoundError:  # its folder is new
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
 
 
 def refusal(error: OSError, folder: Path) -> UserError:

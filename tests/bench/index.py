@@ -102,8 +102,8 @@ class Plain:
         for batch in chunks(paths):
             images = [Image.open(path).convert("RGB") for path in batch]
             with torch.inference_mode():
-                found = self.model.get_image_features(**self.processor(images=images, return_tensors="pt")).pooler_output
-                torch.nn.functional.normalize(found, dim=-1).numpy()
+                found = self.model.get_image_features(**self.processor(images=images, return_tensors="pt"))
+                torch.nn.functional.normalize(found.pooler_output, dim=-1).numpy()
 
 
 class SentenceTransformers:

@@ -6,6 +6,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -17,16 +18,26 @@ from tests.retrieval.projection import Projection
 
 @pytest.fixture
 def closed(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
-    """closed(folder): nobody may look into it any more, not even the superuser, whom no mode keeps out."""
+    """closed(path): nobody may look into this folder, or open this file, until `monkeypatch.undo()`: not even the superuser, whom no mode
+    keeps out."""
 
-    def close(folder: Path) -> None:
-        def scandir(path: str) -> Iterator[os.DirEntry]:
-            if path == str(folder):
-                raise PermissionError(errno.EACCES, "Permission denied", path)
-            return open_folder(path)
+    def close(path: Path) -> None:
+        def scandir(folder: str) -> Iterator[os.DirEntry]:
+            return refuse(folder) if folder == str(path) else open_folder(folder)
 
-        open_folder = os.scandir
+        def opened(file: Path, *arguments: object, **options: object) -> IO:
+            return refuse(file) if file == path else open_file(file, *arguments, **options)
+
+        def refuse(what: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(what))
+
+        def exists(inner: str) -> bool:
+            return path not in Path(inner).parents and is_there(inner)
+
+        open_folder, open_file, is_there = os.scandir, Path.open, os.path.exists
         monkeypatch.setattr("multimodal.retrieval.scan.os.scandir", scandir)
+        monkeypatch.setattr("multimodal.retrieval.tasks.os.path.exists", exists)
+        monkeypatch.setattr(Path, "open", opened)
 
     return close
 

@@ -112,6 +112,7 @@ def test_a_file_that_has_gone_is_forgotten_until_it_turns_up(open_library: Open,
     before = {picture.name: picture.id for picture in library.store.pictures(library.store.ids())}
     mended(library, "files_gone")
     assert library.store.count() == 4
+    assert library.undo(1) == []  # that they were lost is no removal that anybody wished
     library.adding.add_files([tmp_path / "elsewhere.png"])
     library.adding.wait()
     assert library.picture(before["1 图.png"]).places[0].path == str(tmp_path / "elsewhere.png")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate import init_empty_weights
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from transformers import AutoImageProcessor, AutoModel, AutoProcessor, AutoTokenizer, BertConfig, BertModel
 
+from low_vram.building import BUILDING
 from multimodal.errors import UserError
 from multimodal.retrieval.encoder import BATCH, MODELS, Encoder, Prepared, languages_of, load_encoder
 from tests.retrieval.tiny_encoders import DIMENSION, FAMILIES, POSITIONS, SIDE, write_tiny_encoder
@@ -348,3 +350,11 @@ def test_a_closed_encoder_has_let_go_of_its_weights(clip):
 def test_the_models_on_offer_begin_with_the_chinese_one():
     assert MODELS[0].languages == ("zh",)
     assert len({offer.name for offer in MODELS}) == len(MODELS)
+
+
+def test_an_encoder_waits_while_another_model_is_built_or_it_would_have_no_weights(folders):
+    with ThreadPoolExecutor(1) as pool:
+        with BUILDING, init_empty_weights():  # as the chat model is built
+            loading = pool.submit(load_encoder, folders["clip"])
+            assert not wait([loading], 1).done
+        assert loading.result(60).encode_texts(["a"]).shape == (1, DIMENSION)

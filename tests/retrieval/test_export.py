@@ -15,7 +15,8 @@ from PIL import Image
 
 from multimodal.errors import UserError
 from multimodal.media import Limits
-from multimodal.retrieval.export import as_cell, export
+from multimodal.retrieval.cells import as_cell
+from multimodal.retrieval.export import export
 from multimodal.retrieval.library import Library
 from multimodal.retrieval.records import Picture
 

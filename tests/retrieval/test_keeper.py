@@ -197,7 +197,7 @@ def test_it_saves_what_changed_once(keep: Callable[..., Keeper], store: Store):
     assert times[0] < times[1] == times[2]
 
 
-@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "foreign", "ahead", "behind", "other kind"])
+@pytest.mark.parametrize("damage", ["gone", "cut", "flipped", "foreign", "ahead", "behind", "less", "other kind"])
 def test_a_file_that_cannot_be_used_is_made_anew(
     keep: Callable[..., Keeper], store: Store, built: threading.Event, damage: str, monkeypatch: pytest.MonkeyPatch
 ):
@@ -216,6 +216,9 @@ def test_a_file_that_cannot_be_used_is_made_anew(
         index_file.write(path, index, "another space", "picture", 1)
     elif damage == "ahead":  # the store is an older copy
         index_file.write(path, index, SPACE, "picture", 10**6)
+    elif damage == "less":
+        index.remove(np.array([5]))
+        index_file.write(path, index, SPACE, "picture", kept.source.sequence())
     elif damage == "behind":  # by more than the log reaches back
         monkeypatch.setattr(vectors, "LOG_LENGTH", 2)
         monkeypatch.setattr(vectors, "CUT_EVERY", 1)
@@ -346,6 +349,7 @@ def test_an_index_that_was_outgrown_is_replaced_while_it_goes_on_answering(
     assert kept.index.kind == "ivf"
     assert_right(kept)
     assert kept.check() == []
+    assert keep(wait=False).index.kind == "ivf"  # it has been saved
 
 
 def test_searches_from_many_threads_are_right_beside_adding_removing_saving_and_building(
@@ -365,20 +369,23 @@ def test_searches_from_many_threads_are_right_beside_adding_removing_saving_and_
             assert ids[0] == row + 1
             assert not before & set(ids)
             turns.append(row)
+            time.sleep(0.002)  # the others want the processor, too
 
     with ThreadPoolExecutor(3) as pool:
         searches = [pool.submit(search) for _ in range(3)]
-        for turn in range(8):
-            ids = [*range(1001 + 20 * turn, 1021 + 20 * turn), *put(store, 30, 100 + turn)[:10].tolist()]
-            kept.catch_up()
-            store.remove(ids)
-            with lock:
-                gone.update(ids)
-            if turn % 3 == 0:
-                kept.rebuild()
-            kept.save()
-        kept.wait(60)
-        ended.set()
+        try:
+            for turn in range(8):
+                ids = [*range(1001 + 20 * turn, 1021 + 20 * turn), *put(store, 30, 100 + turn)[:10].tolist()]
+                kept.catch_up()
+                store.remove(ids)
+                with lock:
+                    gone.update(ids)
+                if turn % 3 == 0:
+                    kept.rebuild()
+                kept.save()
+            kept.wait(60)
+        finally:
+            ended.set()
         for one in searches:
             one.result()
     assert len(turns) > 10
