@@ -55,13 +55,15 @@ def launch(settings: Settings) -> None:
     from starlette.middleware import Middleware
 
     from multimodal.api.door import Door
+    from multimodal.api.library_routes import make_library_router
     from multimodal.api.routes import make_router
     from multimodal.desk import Desk
     from multimodal.ui.chat_tab import EXAMPLES
     from multimodal.ui.screen import CSS, THEME, make_screen
 
-    if settings.share or settings.host not in LOCAL_NAMES:
-        log.warning("Whoever can reach this address can ask the model and see nothing else; there is no password yet.")
+    if settings.shared:
+        also = "use the picture library" if settings.share_library else "see nothing else"
+        log.warning("Whoever can reach this address can ask the model and %s; there is no password yet.", also)
     desk = Desk(settings)
 
     async def keep_swept() -> None:
@@ -73,9 +75,11 @@ def launch(settings: Settings) -> None:
     async def lifespan(app):
         desk.open()
         app.include_router(make_router(desk))
+        app.include_router(make_library_router(desk))
         sweeping = asyncio.create_task(keep_swept())
         yield
         sweeping.cancel()
+        await asyncio.to_thread(desk.close)
 
     door = Middleware(Door, host=settings.host, share=settings.share, body_bytes=4 * desk.limits.file_bytes)
     screen = make_screen(desk)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import logging
+import shutil
+import tempfile
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -11,24 +13,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from low_vram.arrangement import LAYERS
+from low_vram.device import choose_device
 from low_vram.footprint import read_config
 from low_vram.load import Cancelled, Checkpoint, plan_for
 from low_vram.memory import Memory, read_memory, release
 from low_vram.plan import Plan
 from multimodal.chat.conversation import Conversation
-from multimodal.chat.download import NAME, is_complete, model_folder
 from multimodal.chat.estimate import Estimate, estimate, read_request
 from multimodal.chat.events import Done, Event, Notice
 from multimodal.chat.load import Wishes, choose_machine, load, make_ready
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
+from multimodal.checkpoints import DEMO_ENCODER, DEMO_MODEL, checkpoint
+from multimodal.data_dir import REQUEST_PREFIX
+from multimodal.demo.library import make_library
 from multimodal.errors import UserError
 from multimodal.media import Limits
+from multimodal.retrieval.library import FOLDER, Library
 from multimodal.settings import Settings
 
 log = logging.getLogger(__name__)
 
-DEMO_MODEL = Path(__file__).parent.parent / "assets" / "demo"
 DEMO_NAME = "omni-desk-demo"
 PUBLISHED = {"Qwen/Qwen2.5-Omni-3B": "3b", "Qwen/Qwen2.5-Omni-7B": "7b"}  # at the hubs: in low_vram
 POLL_SECONDS = 0.1
@@ -52,7 +57,7 @@ class Loading:
 
 
 class Desk:
-    """One model, shared by the screen and the routes; answers come one after another."""
+    """One model and one picture library, shared by the screen and the routes; answers come one after another."""
 
     def __init__(self, settings: Settings):
         self.settings = settings
@@ -67,6 +72,9 @@ class Desk:
             frames=settings.max_frames or KEPT_FRAMES,
             sound_seconds=settings.max_media_seconds,
             video_seconds=settings.max_media_seconds,
+        )
+        self.library = Library(
+            settings.data_dir / FOLDER, self._encoder_path(settings.clip_model), choose_device(settings.clip_device), self.limits
         )
         self._settled = threading.Event()  # loaded, failed or unloaded: nothing is under way
         self._cancel = threading.Event()
@@ -85,10 +93,45 @@ class Desk:
         return DEMO_NAME if self.demo else self.path.replace("\\", "/").rstrip("/").split("/")[-1]
 
     def open(self) -> None:
-        """Begin to load the model, in the background: the screen is there meanwhile."""
+        """Begin to load the model, and open the library, in the background: the screen is there meanwhile."""
+        threading.Thread(target=self._open_library, name="library", daemon=True).start()
+        self.open_model()
+
+    def open_model(self) -> None:
+        """Begin to load the model alone, in the background."""
         self._begin(self.settings.load_anyway)
         if self.settings.unload_minutes:
             threading.Thread(target=self._watch_idleness, name="idle", daemon=True).start()
+
+    def close(self) -> None:
+        """Save what the library has not saved yet, and let go of it."""
+        self.library.close()
+
+    def switch_encoder(self, path: str | None) -> None:
+        """Another encoder for the library; None is the one that comes along. Raises UserError where one is just being loaded."""
+        self.library.switch_encoder(self._encoder_path(path))
+
+    def _encoder_path(self, path: str | None) -> str:
+        return checkpoint(path, DEMO_ENCODER, self.settings.data_dir)
+
+    def _open_library(self) -> None:
+        self.library.open()
+        try:
+            if self.library.read_only or self.library.store.was_used():
+                return
+            # the first start: something to search in
+            folder = Path(tempfile.mkdtemp(prefix=REQUEST_PREFIX, dir=self.settings.data_dir))
+            try:
+                samples = make_library(folder)
+                self.library.take(
+                    [(folder / sample.name, sample.name) for sample in samples],
+                    [list(sample.captions.values()) for sample in samples],
+                    sample=True,
+                )
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
+        except UserError as error:
+            log.error("%s", error)
 
     def switch(self, path: str | None, anyway: bool = False) -> None:
         """Another model, or the same one anew, in the place of the present one; None is the demo model. `anyway`: whatever its plan says.
@@ -130,10 +173,7 @@ class Desk:
         return estimate(model, request, options.detail) if model else None
 
     def _place(self, path: str | None) -> str:
-        if path is None:
-            return str(DEMO_MODEL)
-        downloaded = model_folder(self.settings.data_dir, path)
-        return str(downloaded) if NAME.fullmatch(path) and is_complete(downloaded) else path
+        return checkpoint(path, DEMO_MODEL, self.settings.data_dir)
 
     def _wishes(self, anyway: bool) -> Wishes:
         settings = self.settings

@@ -352,6 +352,11 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "{value!r} is no date: write it as 2024-05-31, 2024-05 or 2024.",
         "{value!r} 不是日期：请写成 2024-05-31、2024-05 或 2024。",
     ),
+    "labels_words": (
+        400,
+        "{count} labels were given: give 1 to {limit}, with commas between them, of at most {longest} characters each.",
+        "给出了 {count} 个标签：请给出 1 到 {limit} 个，用逗号分隔，每个最多 {longest} 个字符。",
+    ),
     "picture_gone": (404, "There is no picture {id} in the library: look it up again.", "图片库里没有编号为 {id} 的图片：请重新查找。"),
     "export_too_large": (
         413,

@@ -14,6 +14,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from multimodal.data_dir import REQUEST_PREFIX
+from multimodal.demo.library import COUNT
 from multimodal.settings import KEYS
 
 ROOT = Path(__file__).parent.parent
@@ -73,10 +75,22 @@ def start_desk(data: Path, *arguments: str, ready: bool = True, host: str = "127
     raise RuntimeError(f"the desk did not start:\n{log.read_text()}")
 
 
+def wait_for_samples(desk: RunningDesk) -> None:
+    """Until a new desk's library has the pictures that come along, which it paints and takes in the background."""
+    deadline = time.monotonic() + SECONDS_TO_START
+    while time.monotonic() < deadline:
+        answer = httpx.get(f"{desk.url}/library/images?limit=1", timeout=10, trust_env=False).json()
+        if answer.get("total") == COUNT and not list(desk.data.glob(f"{REQUEST_PREFIX}*")):
+            return
+        time.sleep(0.2)
+    raise RuntimeError(f"the library got no pictures:\n{desk.log.read_text()}")
+
+
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDesk]:
     """The desk with its demo model, one for all tests."""
     running = start_desk(tmp_path_factory.mktemp("desk") / "data")
+    wait_for_samples(running)
     yield running
     running.process.terminate()
     running.process.wait(20)

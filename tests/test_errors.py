@@ -19,6 +19,7 @@ CODES_OF = {
     "f'{kind}_too_long'": ["sound_too_long", "video_too_long"],
     "signature or 'file_unknown'": ["file_unknown", "file_svg", "file_heic", "file_playlist"],
     "reason": ["loading", "busy"],
+    "failure.code": [],  # one that was raised before, out of the store
 }
 
 

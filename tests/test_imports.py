@@ -11,18 +11,45 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FILES = [ROOT / "app.py", *sorted((ROOT / "multimodal").rglob("*.py")), *sorted((ROOT / "low_vram").rglob("*.py"))]
 
+BOTH_HALVES = {"multimodal.desk", "multimodal.retrieval", "multimodal.chat", "multimodal.media", "multimodal.errors"}
 # part: what it may import of the desk's own
 MAY = {
     "low_vram": {"low_vram"},
-    "multimodal.errors": set(),
+    "multimodal.sentences": set(),
+    "multimodal.errors": {"multimodal.sentences"},
     "multimodal.settings": {"multimodal.errors", "low_vram"},
     "multimodal.media": {"multimodal.media", "multimodal.errors"},
     "multimodal.chat": {"multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
-    "multimodal.demo": {"multimodal.demo", "multimodal.chat", "multimodal.media", "multimodal.errors", "low_vram"},
+    "multimodal.retrieval": {"multimodal.retrieval", "multimodal.media", "multimodal.errors", "low_vram"},
+    "multimodal.training": {"multimodal.training", "multimodal.retrieval", "multimodal.media", "multimodal.errors", "low_vram"},
+    "multimodal.demo": {
+        "multimodal.demo",
+        "multimodal.training",
+        "multimodal.retrieval",
+        "multimodal.chat",
+        "multimodal.media",
+        "multimodal.errors",
+        "low_vram",
+    },
     "multimodal.data_dir": {"multimodal.errors"},
-    "multimodal.desk": {"multimodal.chat", "multimodal.media", "multimodal.settings", "multimodal.errors", "low_vram"},
+    "multimodal.checkpoints": {"multimodal.chat"},
+    "multimodal.desk": {
+        "multimodal.demo",
+        "multimodal.retrieval",
+        "multimodal.checkpoints",
+        "multimodal.data_dir",
+        "multimodal.chat",
+        "multimodal.media",
+        "multimodal.settings",
+        "multimodal.errors",
+        "low_vram",
+    },
+    # both halves together: pictures of the library and the model of the chat
+    "multimodal.ask_library": BOTH_HALVES,
+    "multimodal.captioner": BOTH_HALVES,
     "multimodal.api": {
         "multimodal.api",
+        "multimodal.retrieval",
         "multimodal.data_dir",
         "multimodal.desk",
         "multimodal.chat",
@@ -33,6 +60,9 @@ MAY = {
     },
     "multimodal.ui": {
         "multimodal.ui",
+        "multimodal.ask_library",
+        "multimodal.captioner",
+        "multimodal.retrieval",
         "multimodal.data_dir",
         "multimodal.desk",
         "multimodal.chat",
@@ -41,6 +71,15 @@ MAY = {
         "multimodal.errors",
         "low_vram",
     },
+    "multimodal.commands": {
+        "multimodal.commands",
+        "multimodal.retrieval",
+        "multimodal.checkpoints",
+        "multimodal.media",
+        "multimodal.settings",
+        "multimodal.errors",
+    },
+    "multimodal.__main__": {"multimodal.commands"},
     "multimodal": set(),
     "app": {"multimodal.api", "multimodal.ui", "multimodal.data_dir", "multimodal.desk", "multimodal.settings", "multimodal.errors"},
 }
@@ -52,9 +91,12 @@ WHERE = {
     "starlette": {"multimodal.api", "app"},
     "uvicorn": set(),
     "dotenv": {"multimodal.settings"},
-    "argparse": {"multimodal.settings", "multimodal.demo", "low_vram"},
+    "argparse": {"multimodal.settings", "multimodal.demo", "multimodal.commands", "multimodal.__main__", "low_vram"},
     "moviepy": {"multimodal.media", "multimodal.demo"},
     "requests": set(),
+    "sqlite3": {"multimodal.retrieval"},
+    "faiss": {"multimodal.retrieval"},
+    "watchdog": {"multimodal.retrieval"},
     "httpx": {"multimodal.chat"},
     "urllib.request": {"app"},
 }
@@ -160,7 +202,7 @@ def test_what_is_done_at_import_is_seen(tmp_path: Path) -> None:
 
 def test_a_wrong_setting_is_told_before_the_slow_libraries_are_read() -> None:
     slow = {"torch", "transformers", "gradio", "starlette", "fastapi", "PIL", "numpy"}
-    seen, waiting = set(), [ROOT / "multimodal" / "settings.py", ROOT / "multimodal" / "errors.py"]
+    seen, waiting = set(), [ROOT / "multimodal" / f"{name}.py" for name in ("settings", "errors", "sentences")]
     for path in waiting:
         seen |= {module.split(".")[0] for module in imports_of(path)}
     assert seen.isdisjoint(slow)

@@ -6,12 +6,14 @@ import io
 import re
 import struct
 import zlib
+from pathlib import Path
 
 import httpx
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 
+from multimodal.api.library_routes import make_library_router
 from multimodal.api.routes import make_router
 from multimodal.desk import Desk
 
@@ -63,8 +65,14 @@ def raw_form(disposition: str, content: bytes, boundary: str = "frame") -> tuple
     return head + content + f"\r\n--{boundary}--\r\n".encode(), f"multipart/form-data; boundary={boundary}"
 
 
+def lying_in(data: Path) -> list[Path]:
+    """What is in a desk's data folder, but for its picture library, which is at work in the background."""
+    return sorted(path for path in data.rglob("*") if path.relative_to(data).parts[0] != "library")
+
+
 def client_of(desk: Desk) -> TestClient:
     """A client of the desk's routes alone, in this process."""
     app = FastAPI()
     app.include_router(make_router(desk))
+    app.include_router(make_library_router(desk))
     return TestClient(app)

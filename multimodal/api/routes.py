@@ -5,30 +5,21 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import logging
-import shutil
-import tempfile
 import threading
 from dataclasses import asdict
-from pathlib import Path
 
 import soundfile
 from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from fastapi.responses import JSONResponse, Response
 
-from multimodal.api.door import error_response, language_of
+from multimodal.api.door import language_of
+from multimodal.api.forms import Fields, guarded, name_of, read_fields, refuse_other_methods, request_folder, save
 from multimodal.chat.conversation import Conversation, Speech, Turn
 from multimodal.chat.events import Done, Notice
 from multimodal.chat.options import DETAILS, Options
-from multimodal.data_dir import REQUEST_PREFIX
 from multimodal.desk import Desk
 from multimodal.errors import MUTE, UserError
-from multimodal.media import Medium, Stopped, take
-
-log = logging.getLogger(__name__)
+from multimodal.media import Medium, take
 
 PATIENCE_SECONDS = 120.0
 TEXT_FIELDS = {
@@ -43,11 +34,7 @@ TEXT_FIELDS = {
     "voice",
 }
 FILE_FIELDS = {"images": "picture", "audios": "sound", "videos": "video"}
-FIELDS = ", ".join(sorted(TEXT_FIELDS | set(FILE_FIELDS)))
 TOLD = ("turns_dropped", "shrunk", "less_memory")  # what the answer was made with less of
-FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-SWITCH = {"": False, "0": False, "false": False, "no": False, "off": False, "1": True, "true": True, "yes": True, "on": True}
 
 
 def make_router(desk: Desk) -> APIRouter:
@@ -62,63 +49,23 @@ def make_router(desk: Desk) -> APIRouter:
         return JSONResponse(body, 503 if desk.failure else 200)
 
     @router.post("/multimodal")
-    async def multimodal(request: Request) -> JSONResponse:
-        language = language_of(request.headers)
+    async def multimodal(request: Request) -> Response:
         stop = threading.Event()
-        try:
-            # on the wire a file is a file: a path or an address in a text field is only text
-            form = await _read_form(request, desk.limits.files)
+
+        async def answer() -> JSONResponse:
+            fields = await read_fields(request, TEXT_FIELDS, FILE_FIELDS, desk.limits.files)
             watch = asyncio.create_task(_watch(request, stop))
             try:
-                return JSONResponse(await asyncio.to_thread(_answer, desk, form, stop))
-            except (UserError, Stopped):
-                raise
-            except Exception as error:  # a fault of ours: the log has it whole
-                log.exception("A request failed")
-                raise UserError("answer_failed", reason=type(error).__name__) from error
+                return JSONResponse(await asyncio.to_thread(_answer, desk, fields, stop))
             finally:
                 watch.cancel()
-                await form.close()
-        except UserError as error:
-            return error_response(error, language)
-        except (ClientDisconnect, Stopped):
-            return JSONResponse(None)  # nobody reads it
+                await fields.close()
 
-    # without these two, a wrong method is answered in another shape than every other error
-    @router.api_route("/health", methods=METHODS, include_in_schema=False)
-    def not_health(request: Request) -> JSONResponse:
-        return _wrong_method(request, "GET")
+        return await guarded(request, lambda reason: UserError("answer_failed", reason=reason), answer)
 
-    @router.api_route("/multimodal", methods=METHODS, include_in_schema=False)
-    def not_multimodal(request: Request) -> JSONResponse:
-        return _wrong_method(request, "POST")
-
+    refuse_other_methods(router, "/health", "GET")
+    refuse_other_methods(router, "/multimodal", "POST")
     return router
-
-
-def _wrong_method(request: Request, wanted: str) -> JSONResponse:
-    error = UserError("wrong_method", path=request.url.path, method=request.method, wanted=wanted)
-    response = error_response(error, language_of(request.headers))
-    response.headers["allow"] = wanted
-    return response
-
-
-async def _read_form(request: Request, most: int) -> FormData:
-    """The request's form, with at most `most` files. Raises UserError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind not in FORMS:
-        raise UserError("bad_request", reason=(f"it is {kind or 'without a content-type'}", f"类型为 {kind or '空'}"))
-    try:
-        form = await request.form(max_files=most, max_fields=len(TEXT_FIELDS) * 2, max_part_size=1_000_000)
-        for name, value in form.multi_items():
-            f"{name}{getattr(value, 'filename', value)}".encode()  # some charsets give halves of characters, which no answer can hold
-        return form
-    except HTTPException as error:  # starlette's own
-        if "files" in error.detail:
-            raise UserError("too_many_files", count=(f"more than {most}", f"超过 {most}"), limit=most) from error
-        raise UserError("bad_request", reason=error.detail.rstrip(".")) from error
-    except UnicodeError as error:  # a charset that is one in name only
-        raise UserError("bad_request", reason=str(error)) from error
 
 
 async def _watch(request: Request, stop: threading.Event) -> None:
@@ -128,19 +75,14 @@ async def _watch(request: Request, stop: threading.Event) -> None:
     stop.set()
 
 
-def _answer(desk: Desk, form: FormData, stop: threading.Event) -> dict[str, object]:
-    text, options, system_prompt, video = _read_fields(desk, form)
+def _answer(desk: Desk, fields: Fields, stop: threading.Event) -> dict[str, object]:
+    options, video = _read_options(desk, fields)
     media: list[Medium] = []
-    folder = Path(tempfile.mkdtemp(prefix=REQUEST_PREFIX, dir=desk.settings.data_dir))
-    try:
+    with request_folder(desk.settings.data_dir) as folder:
         for name, kind in FILE_FIELDS.items():
-            for upload in form.getlist(name):
-                if not isinstance(upload, UploadFile):
-                    raise UserError("bad_field", field=name, value=str(upload)[:80], wanted=("uploaded files", "上传的文件"))
-                media += _take_upload(upload, kind, desk, folder, video, stop)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-    conversation = Conversation((Turn(text, tuple(media)),), system_prompt)
+            for upload in fields.files(name):
+                media += take(save(upload, folder), name_of(upload, kind), desk.limits, video, only=kind, stop=stop)
+    conversation = Conversation((Turn(fields.text("text"), tuple(media)),), fields.text("system_prompt", desk.settings.system_prompt))
     speech, done, notices = None, None, []
     for event in desk.answer(conversation, options, stop, PATIENCE_SECONDS):
         if isinstance(event, Speech):
@@ -164,68 +106,24 @@ def _answer(desk: Desk, form: FormData, stop: threading.Event) -> dict[str, obje
     return body
 
 
-def _take_upload(upload: UploadFile, kind: str, desk: Desk, folder: Path, video: str, stop: threading.Event) -> list[Medium]:
-    name = Path((upload.filename or kind).replace("\\", "/")).name[:120] or kind
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
-        shutil.copyfileobj(upload.file, copy)
-    return take(Path(copy.name), name, desk.limits, video, only=kind, stop=stop)
-
-
-def _read_fields(desk: Desk, form: FormData) -> tuple[str, Options, str, str]:
-    """(text, options, system prompt, how videos are taken)."""
-    values: dict[str, str] = {}
-    for name, value in form.multi_items():
-        if name in FILE_FIELDS:
-            continue
-        if name not in TEXT_FIELDS:
-            raise UserError(
-                "bad_field",
-                field=name[:80],
-                value=str(getattr(value, "filename", value))[:80],
-                wanted=(f"nothing: the fields are {FIELDS}", f"空：可用的字段是 {FIELDS}"),
-            )
-        if not isinstance(value, str):
-            raise UserError("bad_field", field=name, value=value.filename[:80], wanted=("text, not a file", "文本，而不是文件"))
-        values[name] = value
+def _read_options(desk: Desk, fields: Fields) -> tuple[Options, str]:
+    """(options, how videos are taken)."""
     settings = desk.settings
-    sound, frame = _switch(values, "extract_video_audio"), _switch(values, "extract_video_frame")
+    sound, frame = fields.switch("extract_video_audio"), fields.switch("extract_video_frame")
     video = "split" if sound and frame else "sound" if sound else "last frame" if frame else "frames"
     voice = None
-    if _switch(values, "return_audio"):
+    if fields.switch("return_audio"):
         if desk.status == "loading":
             raise UserError("loading")  # which voices there are is not known yet
         if desk.model and desk.model.no_speech:
             raise UserError("no_speech", reason=MUTE[desk.model.no_speech])
-        voice = values.get("voice") or next(iter(desk.voices), "")
+        voice = fields.text("voice") or next(iter(desk.voices), "")
         if desk.model and voice not in desk.voices:
             raise UserError("bad_field", field="voice", value=voice[:80], wanted=", ".join(desk.voices))
     options = Options(
-        int(_number(values, "max_new_tokens", settings.max_new_tokens, 1, 8192, whole=True)),
-        _number(values, "temperature", settings.temperature, 0, 2),
+        int(fields.number("max_new_tokens", settings.max_new_tokens, 1, 8192, whole=True)),
+        fields.number("temperature", settings.temperature, 0, 2),
         voice,
-        values.get("detail") or "auto",
+        fields.choice("detail", DETAILS, "auto"),
     )
-    if options.detail not in DETAILS:
-        raise UserError("bad_field", field="detail", value=options.detail[:80], wanted=", ".join(DETAILS))
-    return values.get("text", ""), options, values.get("system_prompt", settings.system_prompt), video
-
-
-def _switch(values: dict[str, str], name: str) -> bool:
-    text = values.get(name, "").strip().lower()
-    if text not in SWITCH:
-        raise UserError("bad_field", field=name, value=values[name][:80], wanted=("true or false", "true 或 false"))
-    return SWITCH[text]
-
-
-def _number(values: dict[str, str], name: str, default: float, low: float, high: float, whole: bool = False) -> float:
-    text = values.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        number = int(text) if whole else float(text)
-    except ValueError:
-        number = low - 1
-    if not low <= number <= high:
-        wanted = (f"a {'whole ' if whole else ''}number from {low:g} to {high:g}", f"{low:g} 到 {high:g} 之间的{'整数' if whole else '数'}")
-        raise UserError("bad_field", field=name, value=text[:80], wanted=wanted)
-    return number
+    return options, video

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.conftest import EXAMPLES, ROOT, RunningDesk
-from tests.wire import CHINESE, error_of, parts_of
+from tests.wire import CHINESE, error_of, lying_in, parts_of
 
 JSON_BODY = {"data": [], "fn_index": 0, "session_hash": "door"}
 KNOCKS = {
@@ -242,9 +242,9 @@ def test_an_address_is_not_fetched_in_a_session_that_has_been_used_either(
 
 @pytest.mark.parametrize("path", ["/etc/passwd", str(ROOT / "app.py"), "app.py", "../../app.py", "file:///etc/passwd", "//etc/passwd"])
 def test_a_path_in_place_of_an_upload_is_not_read(desk: RunningDesk, send: Callable[[list], dict], values: list, path: str) -> None:
-    before = sorted(desk.data.rglob("*"))
+    before = lying_in(desk.data)
     assert not send([{"text": "What?", "files": [as_file(path)]}, *values[1:]])["success"]
-    assert sorted(desk.data.rglob("*")) == before
+    assert lying_in(desk.data) == before
 
 
 def test_the_model_is_not_called_past_the_queue(client: httpx.Client, page: dict, values: list) -> None:

@@ -25,7 +25,7 @@ from multimodal.desk import DEMO_NAME, Desk
 from multimodal.errors import SENTENCES
 from multimodal.settings import Settings
 from tests.conftest import EXAMPLES, ROOT, RunningDesk
-from tests.wire import CHINESE, bomb_png, client_of, error_of, parts_of, png, raw_form
+from tests.wire import CHINESE, bomb_png, client_of, error_of, lying_in, parts_of, png, raw_form
 
 SHAPES = ("images", "shapes.png", (EXAMPLES / "shapes.png").read_bytes())
 PAIR = ("images", "pair.png", (EXAMPLES / "pair.png").read_bytes())
@@ -292,7 +292,7 @@ def test_no_name_of_a_file_reaches_the_disk(desk: RunningDesk, client: httpx.Cli
         sent = {"content": body, "headers": {"content-type": content_type}}
     else:
         sent = {"files": [("images", (name, SHAPES[2], "image/png")), ("max_new_tokens", (None, "1"))]}
-    before = sorted(desk.data.rglob("*"))
+    before = lying_in(desk.data)
     if kind == "none":  # httpx sends no name at all
         body, content_type = raw_form('form-data; name="images"; filename=""', SHAPES[2])
         sent = {"content": body, "headers": {"content-type": content_type}}
@@ -301,7 +301,7 @@ def test_no_name_of_a_file_reaches_the_disk(desk: RunningDesk, client: httpx.Cli
         assert (response.status_code, error_of(response)["code"]) == (400, "bad_request")
     else:
         assert response.status_code == 200, response.text
-    assert sorted(desk.data.rglob("*")) == before
+    assert lying_in(desk.data) == before
     for folder in (ROOT, ROOT.parent, Path("/tmp"), Path("/"), desk.data.parent, desk.data.parent.parent):
         assert not [path for path in folder.glob("*") if mark in path.name]
 
@@ -315,10 +315,10 @@ def test_a_long_or_odd_name_is_said_without_harm(client: httpx.Client) -> None:
 
 @pytest.mark.parametrize("parts", [(SHAPES, WORD, MOVING), (SHAPES, ("images", "x.png", b"")), (SHAPES, ("colour", "x.png", b"red"))])
 def test_nothing_of_a_request_stays_in_the_data_folder(desk: RunningDesk, client: httpx.Client, parts: tuple) -> None:
-    before = sorted(desk.data.rglob("*"))  # Gradio keeps the screen's examples there
+    before = lying_in(desk.data)  # Gradio keeps the screen's examples there
     client.post("/multimodal", files=parts_of(*parts, text="What is this?"))
-    assert sorted(desk.data.rglob("*")) == before
-    assert [path.name for path in desk.data.iterdir()] == ["uploads"]
+    assert lying_in(desk.data) == before
+    assert {path.name for path in desk.data.iterdir()} == {"uploads", "library"}
 
 
 # bodies that are no forms
