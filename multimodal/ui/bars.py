@@ -29,6 +29,11 @@ def progress(label: str, done: int, total: int, seconds_left: float | None, lang
     return _bar("progressbar", label, text, done, total)
 
 
+def work(label: str, text: str, done: int, total: int) -> str:
+    """A bar for work of any kind under way, `text` saying how far it is."""
+    return _bar("progressbar", label, text, done, total)
+
+
 def _bar(role: str, label: str, text: str, used: int, total: int, mark: str = "") -> str:
     label, text, share = escape(label), escape(text), _share(used, total)
     said = f'aria-label="{label}" aria-valuemin="0" aria-valuemax="100" aria-valuenow="{share:.0f}" aria-valuetext="{text}"'

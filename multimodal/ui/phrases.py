@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from multimodal.ui.library_phrases import LIBRARY_PHRASES
+
 PHRASES: dict[str, tuple[str, str]] = {
     "chat": ("Chat", "对话"),
     "model": ("Model", "模型"),
@@ -163,6 +165,7 @@ PHRASES: dict[str, tuple[str, str]] = {
         "About {tokens} tokens · would take {used} of {budget} GiB, so it will be answered with less: smaller pictures, and more slowly.",
         "约 {tokens} 个 token · 需要 {used} / {budget} GiB，超出预算：将缩小图片、放慢速度来回答。",
     ),
+    **LIBRARY_PHRASES,
 }
 
 

@@ -9,6 +9,9 @@ import gradio as gr
 from multimodal.desk import Desk
 from multimodal.ui.about import status_line
 from multimodal.ui.chat_tab import ChatTab
+from multimodal.ui.encoder_box import EncoderBox
+from multimodal.ui.library_look import LIBRARY_CSS
+from multimodal.ui.library_tab import LibraryTab
 from multimodal.ui.model_tab import ModelTab
 from multimodal.ui.phrases import phrase
 from multimodal.ui.uploads import take_uploads_only
@@ -27,7 +30,8 @@ THEME = gr.themes.Soft(
     font_mono=("ui-monospace", "Consolas", "monospace"),
 )
 
-CSS = """
+CSS = (
+    """
 .gradio-container { padding: 0 !important; }
 .gradio-container > .main { max-width: 1080px !important; margin: 0 auto !important; padding: 8px 16px !important; }
 footer { display: none !important; }
@@ -90,6 +94,8 @@ footer { display: none !important; }
   .plan :is(th, td) { padding: 4px; }
 }
 """
+    + LIBRARY_CSS
+)
 
 # Remembered in the browser: the language and the look that were chosen there.
 CHOOSE_LANGUAGE = (
@@ -118,11 +124,14 @@ def make_screen(desk: Desk) -> gr.Blocks:
             language = gr.Radio([("English", "en"), ("中文", "zh")], value=first, show_label=False, container=False, elem_id="language")
             look = gr.Button("◐", elem_id="theme", size="sm", variant="secondary")
         banner = gr.Markdown(phrase("banner", first), visible=desk.demo, elem_id="banner")
-        with gr.Tabs():
+        with gr.Tabs() as tabs:
             with gr.Tab(phrase("chat", first), id="chat") as chat_tab:
                 chat = ChatTab(desk, language)
+            with gr.Tab(phrase("library", first), id="library") as library_tab:
+                library = LibraryTab(desk, language, tabs, chat.box)
             with gr.Tab(phrase("model", first), id="model") as model_tab:
                 model = ModelTab(desk, language)
+                encoder = EncoderBox(desk, library.rights, language, library.watch) if library.rights.own else None
         status = gr.Markdown(status_line(desk, first), elem_id="status")
         known = gr.State("")
 
@@ -132,8 +141,7 @@ def make_screen(desk: Desk) -> gr.Blocks:
         def translate(chosen: str, conversation, picked) -> list:
             return [
                 *head(chosen),
-                gr.update(label=phrase("chat", chosen)),
-                gr.update(label=phrase("model", chosen)),
+                *(gr.update(label=phrase(name, chosen)) for name in ("chat", "library", "model")),
                 *chat.translate(conversation, chosen),
                 *model.translate(picked, chosen),
                 *model.refresh(chosen, changed=True),
@@ -145,7 +153,7 @@ def make_screen(desk: Desk) -> gr.Blocks:
             return [*head(chosen), now, *model.refresh(chosen, changed), *(chat.speech_controls() if changed else [gr.skip()] * 2)]
 
         quiet = {"show_progress": "hidden", "api_visibility": "private"}
-        texts = [status, banner, chat_tab, model_tab, *chat.translated(), *model.translated(), *model.refreshed()]
+        texts = [status, banner, chat_tab, library_tab, model_tab, *chat.translated(), *model.translated(), *model.refreshed()]
         refreshed = [status, banner, known, *model.refreshed(), chat.speech, chat.voice]
         starting = screen.load(None, None, None, js=START_LOOK, **quiet)
         if desk.settings.language == "auto":
@@ -153,6 +161,9 @@ def make_screen(desk: Desk) -> gr.Blocks:
         starting.then(translate, [language, chat.conversation, model.chosen], texts, **quiet).then(
             None, language, None, js=NAME_THINGS, **quiet
         )
+        library.follow([starting.then, language.input])
+        if encoder:
+            encoder.follow([starting.then, language.input], library.ticks)
         language.input(
             translate,
             [language, chat.conversation, model.chosen],
