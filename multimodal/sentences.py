@@ -357,6 +357,36 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "{count} labels were given: give 1 to {limit}, with commas between them, of at most {longest} characters each.",
         "给出了 {count} 个标签：请给出 1 到 {limit} 个，用逗号分隔，每个最多 {longest} 个字符。",
     ),
+    "folder_missing": (
+        404,
+        "There is no folder {name}: write the path of one that is on this computer.",
+        "没有文件夹 {name}：请填写本机上已有文件夹的路径。",
+    ),
+    "folder_unreadable": (
+        403,
+        "The folder {name} cannot be looked into ({reason}): change its permissions, then look again.",
+        "无法读取文件夹 {name}（{reason}）：请修改其权限后重新扫描。",
+    ),
+    "file_unreadable": (
+        403,
+        "{name} cannot be read ({reason}): change its permissions, or bring its disk back, then look again.",
+        "无法读取 {name}（{reason}）：请修改其权限或接回所在磁盘，然后重新扫描。",
+    ),
+    "file_name_unreadable": (
+        422,
+        "The name of {name} cannot be read as text: give it another name, then look again.",
+        "{name} 的文件名无法识别：请重新命名后再扫描。",
+    ),
+    "library_failed": (
+        500,
+        "Adding pictures failed ({reason}), which is a fault of this program: go on with Resume; the log has the details.",
+        "添加图片时程序出错（{reason}）：请按“继续”，详情见日志。",
+    ),
+    "library_out_of_memory": (
+        507,
+        "Memory does not suffice for even one picture at a time: close other programs, or choose a smaller encoder.",
+        "内存不足，连一张图片也处理不了：请关闭其他程序，或换更小的编码器。",
+    ),
     "picture_gone": (404, "There is no picture {id} in the library: look it up again.", "图片库里没有编号为 {id} 的图片：请重新查找。"),
     "export_too_large": (
         413,

@@ -106,7 +106,8 @@ def test_an_error_is_raised_with_what_its_sentence_needs(where: str, code: str, 
 
 
 def test_every_sentence_is_said_somewhere() -> None:
-    assert set(SENTENCES) == {code for _, code, _ in raised()}
+    noted = {"file_name_unreadable"}  # in retrieval/scan.py: it stops nothing, so it is not raised
+    assert set(SENTENCES) == {code for _, code, _ in raised()} | noted
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ GOOD = {
     "PRECISION": ("nf4", "nf4"),
     "LOAD_ANYWAY": ("true", True),
     "UNLOAD_MINUTES": ("30", 30),
+    "CLIP_MODEL": ("OFA-Sys/chinese-clip-vit-base-patch16", "OFA-Sys/chinese-clip-vit-base-patch16"),
+    "CLIP_DEVICE": ("cuda:1", "cuda:1"),
+    "SHARE_LIBRARY": ("yes", True),
     "MAX_PIXELS": ("200704", 200_704),
     "MAX_FRAMES": ("12", 12),
     "MAX_UPLOAD_MB": ("5", 5),
@@ -70,6 +73,9 @@ BAD = {
     "PRECISION": ("4", "fp4", "half"),
     "LOAD_ANYWAY": ("maybe",),
     "UNLOAD_MINUTES": ("-1", "10081", "soon", "1.5"),
+    "CLIP_MODEL": ("no such model", "a/b/c", "./no/such/folder"),
+    "CLIP_DEVICE": ("gpu", "cuda:x"),
+    "SHARE_LIBRARY": ("maybe",),
     "MAX_PIXELS": ("3135", "12845057", "1M"),
     "MAX_FRAMES": ("1", "769", "2.5"),
     "MAX_UPLOAD_MB": ("0", "10001", "200MB"),
@@ -408,7 +414,15 @@ def run_app(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess, 
     home = tmp_path / "desk"
     (home / "multimodal").mkdir(parents=True)
     (home / "low_vram").mkdir()
-    for file in ("app.py", "multimodal/__init__.py", "multimodal/data_dir.py", "multimodal/errors.py", "multimodal/settings.py", *LIGHT):
+    for file in (
+        "app.py",
+        "multimodal/__init__.py",
+        "multimodal/data_dir.py",
+        "multimodal/errors.py",
+        "multimodal/sentences.py",
+        "multimodal/settings.py",
+        *LIGHT,
+    ):
         shutil.copy(ROOT / file, home / file)
     environment = {name: value for name, value in os.environ.items() if name not in KEYS and name != "PYTHONPATH"}
 

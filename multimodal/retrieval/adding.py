@@ -80,8 +80,8 @@ class Adding:
     def take(self, files: Sequence[tuple[Path, str]], captions: Sequence[Sequence[str]] = (), sample: bool = False) -> Taken:
         """Copy files, given with their names, into the library, at once; with `captions` of each, if any. What was taken out comes back.
 
-        The pictures have their vectors then, if there is an encoder; the captions get theirs in the background. Raises UserError where the
-        library cannot be written to; what came before that is there.
+        The pictures have their vectors then, if there is an encoder and it does not fail; the captions get theirs in the background. Raises
+        UserError where the library cannot be written to; what came before that is there.
         """
         self._check_open()
         each = captions or [()] * len(files)
@@ -91,12 +91,14 @@ class Adding:
         ]
         ids: list[int] = []
         failures: list[Failure] = []
+        wanting = any(each)
         for groups in self._bringing.batches(self._bringing.read, self._bringing.encode, sources):
             ids += self._bringing.commit(groups, restore=True)
             refused = [item for group in groups for item in group.items if isinstance(item, Refused)]
             failures += [Failure(item.source.name, item.error.code, item.error.facts) for item in refused]
+            wanting = wanting or any(group.failure for group in groups)
             self._committed()
-        if any(each):
+        if wanting:
             self.fill()
         return Taken(tuple(ids), tuple(failures))
 
@@ -125,7 +127,7 @@ class Adding:
             self._paused = False
             self._change.notify_all()
             again = list(self._failed)
-        for task in again:
+        for task in (*again, FillTask()) if again else ():  # what came in while the encoder failed has no vectors
             self._queue(task)
 
     def cancel(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,7 +15,7 @@ from PIL import Image
 from multimodal.errors import UserError
 from multimodal.media import Limits
 from multimodal.retrieval.ahead import batches
-from multimodal.retrieval.cores import COUNT, one_core_threads
+from multimodal.retrieval.cores import COUNT, OneCore
 from multimodal.retrieval.originals import Originals
 from multimodal.retrieval.perceptual import signature
 from multimodal.retrieval.reading import read_content, read_picture
@@ -82,13 +83,14 @@ class Group:
 
 
 class Bringing:
-    """Any thread may call anything."""
+    """Any thread may commit; the rest is for threads of its own, by `batches`."""
 
     def __init__(
         self, store: Store, originals: Originals, thumbnails: Thumbnails, limits: Limits, encoder: Callable[[], Encoder | None]
     ) -> None:
         self.store, self.originals, self.thumbnails, self.limits, self.encoder = store, originals, thumbnails, limits, encoder
-        self._readers, self._encoders = one_core_threads("reading"), one_core_threads("encoding")
+        self._readers, self._encoders = ThreadPoolExecutor(COUNT, "reading"), ThreadPoolExecutor(COUNT, "encoding")
+        self._one_core = OneCore()
         self._most = GROUP  # encoded at once
 
     def batches(self, read: Callable[[From], Item], encode: Callable[[list[Item]], To], sources: Iterable[From]) -> Iterator[list[To]]:
@@ -134,6 +136,7 @@ class Bringing:
 
     def prepare(self, encoder: Encoder, image: Image.Image, name: str) -> Any:
         """An RGB picture as the encoder takes it; None where it does not: one odd picture is not to stop the others."""
+        self._one_core.keep()
         try:
             return encoder.prepare(image)
         except Exception:
@@ -162,6 +165,7 @@ class Bringing:
 
         None where the encoder was put away meanwhile. Raises UserError.
         """
+        self._one_core.keep()
         vectors, done = [np.empty((0, encoder.dimension), np.float32)], 0
         while done < len(items):
             most = self._most
@@ -181,10 +185,7 @@ class Bringing:
         return np.concatenate(vectors)
 
     def commit(self, groups: Sequence[Group], restore: bool) -> list[int]:
-        """Put what was read into the store, in one transaction; returns the pictures' ids. Raises UserError.
-
-        Where the encoder failed, the pictures are there, without vectors, before that is raised.
-        """
+        """Put what was read into the store, in one transaction; returns the pictures' ids. Raises UserError."""
         ids = []
         with self.store.database.writing():
             for group in groups:
@@ -195,9 +196,6 @@ class Bringing:
                     elif not item.source.kept:
                         self._note(item)
                 ids += self.store.add(pictures, group.space, restore)
-        failure = next((group.failure for group in groups if group.failure), None)
-        if failure:
-            raise failure.anew()
         return ids
 
     def close(self) -> None:

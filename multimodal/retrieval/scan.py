@@ -72,8 +72,9 @@ def walk(folder: Path, skip: Collection[Path] = ()) -> Iterator[File | Unreadabl
                 entries = sorted(found, key=lambda entry: entry.name)
         except OSError as error:
             if top:
-                code = "folder_missing" if isinstance(error, FileNotFoundError | NotADirectoryError) else "folder_unreadable"
-                raise UserError(code, name=path, reason=_reason(error)) from error
+                if isinstance(error, FileNotFoundError | NotADirectoryError):
+                    raise UserError("folder_missing", name=path) from error
+                raise UserError("folder_unreadable", name=path, reason=_reason(error)) from error
             if not isinstance(error, FileNotFoundError):
                 yield Unreadable(path, "folder_unreadable", {"name": path, "reason": _reason(error)})
             continue

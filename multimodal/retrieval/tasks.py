@@ -50,6 +50,10 @@ class Means:
             items = [item for group in groups for item in group.items]
             failed = [item for item in items if isinstance(item, Refused) and item.error.code != "file_missing"]
             self.meter.dealt(len(items), len(ids), len(failed), items[-1].source.name)
+            failure = next((group.failure for group in groups if group.failure), None)
+            if failure:  # what comes after would have no vectors, either
+                self.committed()
+                raise failure.anew()
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,6 @@ class SearchBox:
                     gr.Dropdown, {"label": "filter_folder", "choices": self._folders}, value="", visible=rights.own, min_width=140
                 )
             self.apply = texts.button("apply", "apply")
-        self.cutoff.change(self.pick_cutoff, self.cutoff, self.threshold, show_progress="hidden", api_visibility="private")
 
     def values(self) -> list:
         """The components that `wanted` reads, in its order."""
@@ -116,11 +115,11 @@ class SearchBox:
             wanted.query()  # which says what is wrong with it
         return wanted
 
-    def pick_cutoff(self, cutoff: str) -> dict:
+    def pick_cutoff(self, cutoff: str, language: str) -> dict:
         """The slider where one's own score counts, to begin with at the encoder's."""
         encoder = self.library.encoder
         start = {"value": round(encoder.matches_from, 2)} if encoder else {}
-        return gr.update(visible=cutoff == "own", **start)
+        return gr.update(visible=cutoff == "own", info=self._threshold_info(language), **start)
 
     def folders(self, language: str) -> dict:
         """The folders to choose from, as they are now."""

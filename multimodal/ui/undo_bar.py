@@ -39,7 +39,7 @@ class UndoBar:
 
     def show(self, removal: Removal | None, language: str) -> list:
         """What was taken out, or that it is back; nothing for None."""
-        said = note(phrase(removal.says, language, **removal.facts)) if removal else ""
+        said = f"<div role='status'>{note(phrase(removal.says, language, **removal.facts))}</div>" if removal else ""
         can_undo = removal is not None and removal.number is not None
         return [removal, gr.update(visible=removal is not None), said, gr.update(visible=can_undo)]
 

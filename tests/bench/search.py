@@ -56,7 +56,7 @@ class Stored:
     space, kind, dimension = "bench", "picture", DIMENSION
 
     def __init__(self, folder: Path, count: int):
-        self.rows = np.load(folder / "vectors.npy", mmap_mode="r")
+        self.rows = np.asarray(np.load(folder / "vectors.npy", mmap_mode="r"))
         self.there = np.zeros(len(self.rows), bool)
         self.there[:count] = True
         self.log: list[Changes] = []
@@ -142,7 +142,7 @@ def build_raw(folder: Path, count: int, kind: str, lists: int) -> float:
 def open_ours(folder: Path, count: int, kind: str | None) -> tuple[Keeper, dict]:
     """The keeper on the index that was built, and what opening took."""
     source = Stored(folder, count)
-    np.asarray(source.rows).sum(dtype=np.float32)  # into memory's cache
+    source.rows.sum(dtype=np.float32)  # into memory's cache
     before, began = memory(), time.monotonic()
     keeper = Keeper(source, folder, read_only=True, kind=kind)
     keeper.open()

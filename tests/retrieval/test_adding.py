@@ -385,9 +385,21 @@ def test_where_there_is_no_memory_at_all_pictures_stay_and_it_is_told(desk: Desk
     progress = desk.adding.progress
     assert (progress.state, progress.error.code, desk.store.count(), desk.vectors()) == ("failed", "library_out_of_memory", 3, 0)
     desk.encoder.at_once = None
-    desk.adding.fill()
+    desk.adding.resume()
     desk.done()
+    assert desk.adding.progress.error is None
     assert desk.vectors() == 3
+
+
+def test_an_upload_is_taken_though_the_encoder_fails(desk: Desk, photos: Path):
+    desk.encoder = Projection(at_once=0)
+    assert len(desk.adding.take([(photos / "a.jpg", "a.jpg")]).ids) == 1
+    desk.done()
+    assert desk.adding.progress.error.code == "library_out_of_memory"
+    desk.encoder.at_once = None
+    desk.adding.resume()
+    desk.done()
+    assert desk.vectors() == 1
 
 
 def test_a_full_disk_stops_the_task_which_can_be_resumed(desk: Desk, photos: Path, monkeypatch: pytest.MonkeyPatch):

@@ -179,6 +179,14 @@ def test_where_nothing_matches_the_nearest_score_is_told_and_can_be_seen(tab):
     assert "最接近的 12 张图片" in nearest["found"]
 
 
+def test_the_slider_begins_at_the_encoders_own_score_and_tells_it(tab):
+    least = tab.library.encoder.matches_from
+    update = tab.box.pick_cutoff("own", "en")
+    assert (update["visible"], update["value"]) == (True, round(least, 2))
+    assert f"Default: {least:.2f} for words" in update["info"]
+    assert not tab.box.pick_cutoff("encoder", "en")["visible"]
+
+
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
