@@ -336,7 +336,7 @@ def many(tmp_path: Path) -> Path:
     """More pictures than are added before one has second thoughts."""
     folder = tmp_path / "many"
     folder.mkdir()
-    for number in range(600):
+    for number in range(2500):
         picture(folder / f"{number}.png", number, (16, 12))
     return folder
 

@@ -12,7 +12,7 @@ from multimodal.retrieval.perceptual import likeness, may_be_alike, outlines, re
 NEAR = 18  # bits of 64 in which the hashes of near-duplicates may differ
 SAME = 0.85  # likeness from which on two pictures are the same
 DOUBTFUL = 0.7  # and from which on they are if their vectors say so as well
-PLAIN = 0.05  # grey levels of contrast: with less there is nothing to compare, and one plain picture is not another
+PLAIN = 0.05  # grey levels of contrast: with less there is nothing to compare, `likeness` finds nothing alike
 BLOCK = 1024  # pictures that are computed with at once
 DRAWN, FEWEST = 4000, 100  # pairs that tell how alike the vectors of unrelated pictures are, and how few of them tell nothing
 
@@ -66,7 +66,7 @@ def find_groups(
         return []
     hashes = np.ascontiguousarray(records["hash"])
     lines = np.concatenate([outlines(part) for part in _blocks(records)])
-    witness = None if vectors is None else _Witness(np.asarray(vectors)[order], hashes)
+    witness = None if vectors is None else _Witness(vectors, order, hashes)
     taken = np.zeros(len(order), bool)
     groups = []
     near_hashes = _NearHashes(hashes)
@@ -118,24 +118,21 @@ class _NearHashes:
 class _Witness:
     """What the vectors say. How alike those of unrelated pictures are depends on the encoder, so it is drawn from the pictures at hand."""
 
-    def __init__(self, vectors: np.ndarray, hashes: np.ndarray):
-        self._vectors = vectors
+    def __init__(self, vectors: np.ndarray, order: np.ndarray, hashes: np.ndarray):
+        """Row k of `hashes` belongs to row order[k] of `vectors`."""
+        self._vectors, self._order = vectors, order
         self._least = np.inf  # it agrees with nothing
         drawn = np.random.default_rng(0).integers(len(hashes), size=(2, DRAWN))
-        one, other = drawn[:, np.bitwise_count(hashes[drawn[0]] ^ hashes[drawn[1]]) > NEAR]
-        known = self._known(one) & self._known(other)
-        if known.sum() >= FEWEST:
-            cosines = self._cosines(one[known], other[known])
+        drawn = drawn[:, np.bitwise_count(hashes[drawn[0]] ^ hashes[drawn[1]]) > NEAR]
+        one, other = drawn[:, vectors[order[drawn]].any(axis=2).all(axis=0)]
+        if len(one) >= FEWEST:
             # half of the way from what unrelated pictures hardly reach to the very same
-            self._least = (1 + np.quantile(cosines, 0.99)) / 2
+            self._least = (1 + np.quantile(self._cosines(one, other), 0.99)) / 2
 
     def agrees(self, row: int, others: np.ndarray) -> np.ndarray:
         """Whether the picture at `row` is the same as each of `others`: bool [m]."""
-        rows = np.full(len(others), row)
-        return self._known(rows) & self._known(others) & (self._cosines(rows, others) >= self._least)
-
-    def _known(self, rows: np.ndarray) -> np.ndarray:
-        return self._vectors[rows].any(axis=1)
+        return self._cosines(np.full(len(others), row), others) >= self._least  # one that has no vector reaches 0 with all
 
     def _cosines(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
-        return np.einsum("nd,nd->n", self._vectors[rows].astype(np.float32), self._vectors[others].astype(np.float32))
+        one, other = (self._vectors[self._order[part]].astype(np.float32) for part in (rows, others))
+        return np.einsum("nd,nd->n", one, other)

@@ -31,7 +31,7 @@ def path_of(folder: Path, space: str, kind: str) -> Path:
 
 
 def write(path: Path, index: Index, space: str, kind: str, sequence: int) -> None:
-    """Put the index in the place of what is there; a crash at any moment leaves the one or the other. Raises OSError, and then too.
+    """Put the index in the place of what is there. A crash at any moment leaves the one or the other; so does OSError, which is raised.
 
     sequence: the store's, up to which the index has followed it for certain.
     """

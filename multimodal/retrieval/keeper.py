@@ -298,7 +298,7 @@ def _best(queries: np.ndarray, ids: np.ndarray, vectors: np.ndarray, k: int) -> 
     scores = np.full((len(queries), k), -np.inf, np.float32)
     best = np.full((len(queries), k), -1, np.int64)
     count = min(k, len(ids))
-    for row, every in enumerate(np.einsum("qd,nd->qn", queries, vectors.astype(np.float32))):
+    for row, every in enumerate(queries @ vectors.astype(np.float32).T):
         if 10 * k < len(ids):
             top = np.argpartition(-every, k - 1)[:k]
             top = top[np.argsort(-every[top])]

@@ -81,7 +81,7 @@ LIBRARY_PHRASES: dict[str, tuple[str, str]] = {
         "最接近的图片得分 {nearest}，达到 {at_least} 才算匹配。",
     ),
     "nothing_left": ("No picture passes these filters: loosen them.", "没有图片符合这些筛选条件：请放宽一些。"),
-    "nothing_like_it": ("There is no other picture yet.", "还没有其他图片。"),
+    "nothing_like_it": ("There is no picture to compare with yet.", "还没有可比较的图片。"),
     "show_nearest": ("Show the nearest anyway", "仍然显示最接近的"),
     "not_its_language": (
         "{encoder} does not understand {spoken} well; another can be chosen on the Model tab.",

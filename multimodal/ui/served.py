@@ -22,7 +22,7 @@ class Served:
 
     def thumbnail(self, picture: Picture) -> str:
         """The address of the picture made small. Raises UserError where it has to be made and the original is gone."""
-        return address(self._copy(self.library.thumbnail(picture), f"{picture.hash}.webp", picture.hash))
+        return address(self._copy(self.library.thumbnail(picture), f"{picture.hash[:32]}.webp", picture.hash))
 
     def original(self, picture: Picture) -> str:
         """The path of a copy of the picture's file, under the name that people know. Raises UserError where none is left, or no room."""
@@ -31,7 +31,7 @@ class Served:
         return self._copy(original, name, picture.hash)
 
     def _copy(self, file: Path, name: str, hash: str) -> str:
-        copy = Path(utils.get_upload_folder()) / f"library-{hash}" / name
+        copy = Path(utils.get_upload_folder()) / f"library-{hash[:32]}" / name
         try:
             if not copy.exists():
                 copy.parent.mkdir(parents=True, exist_ok=True)

@@ -45,7 +45,6 @@ class Shown:
     total: int | None = None
     at_least: float | None = None
     nearest: float | None = None
-    sequence: int = -1  # of the store, when this was looked up
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -86,15 +85,14 @@ class Shown:
 
 def look_up(library: Library, wanted: Wanted) -> Shown:
     """The pictures that are wanted. Raises UserError."""
-    sequence = library.store.database.sequence()
     if not wanted.terms:
         sort = "newest" if wanted.sort == "likeness" else wanted.sort
         pictures = library.page(wanted.filter, sort, wanted.count)
         hits = tuple((picture.id, None, False) for picture in pictures)
-        return Shown(replace(wanted, sort=sort), hits, library.store.count(wanted.filter), sequence=sequence)
+        return Shown(replace(wanted, sort=sort), hits, library.store.count(wanted.filter))
     found = library.find(wanted.query())
     hits = tuple((hit.picture.id, hit.score, hit.by_words) for hit in found.hits)
-    return Shown(wanted, hits, None, found.at_least, found.nearest, sequence)
+    return Shown(wanted, hits, None, found.at_least, found.nearest)
 
 
 def found_html(shown: Shown, library: Library, language: str) -> str:
@@ -126,10 +124,9 @@ def _headline(shown: Shown, library: Library, language: str) -> str:
     else:
         name = "found_most" if shown.has_more else "found_hit" if count == 1 else "found_hits"
     found = phrase(name, language, count=count, order=order)
-    like = [term.content for term in wanted.terms if isinstance(term.content, int)]
-    if not like:
-        return found[0].upper() + found[1:]
-    return phrase("found_like", language, name=library.picture(like[0]).name, found=found)
+    # also one that has been taken out meanwhile
+    like = next((library.store.picture(term.content) for term in wanted.terms if isinstance(term.content, int)), None)
+    return phrase("found_like", language, name=like.name, found=found) if like else found[0].upper() + found[1:]
 
 
 def language_hint(wanted: Wanted, library: Library, language: str) -> str:

@@ -53,3 +53,14 @@ def test_the_table_opens_in_spreadsheets_and_computes_nothing_there():
     assert rows[0] == ["id", "image_name", "label", "probability", "cat", "狗", "'=1+1"]
     assert rows[1][:4] == ["1", "'@sum.jpg", "cat", "0.7"]
     assert rows[2][:4] == ["2", "海滩.jpg", "'=1+1", "0.6"]
+
+
+def test_the_words_of_most_pictures_are_counted_first():
+    labels = best_labels(WORDS, np.array([[0, 0, 1], [0, 0, 1], [0, 1, 0], [1, 0, 0]]))
+    assert list(count_labels(WORDS, labels).items()) == [("=1+1", 2), ("cat", 1), ("狗", 1)]
+
+
+def test_no_pictures_have_no_labels_and_an_empty_table():
+    none = np.empty((0, len(WORDS)))
+    assert best_labels(WORDS, none) == []
+    assert labels_csv([], WORDS, none).count("\r\n") == 1

@@ -239,6 +239,9 @@ def test_more_like_one_shows_something_and_says_of_what(tab):
     assert shown(values).hits
     assert one.id not in shown(values).ids
     assert f"Like {one.name}" in values["found"]
+    removal = tab.library.remove([one.id])
+    assert f"Like {one.name}" in told(tab.results.outputs(), tab.results.show(shown(values), (), "en"))["found"]
+    tab.library.undo(removal)
     assert values["search-box"] == {"text": "", "files": []}
 
 

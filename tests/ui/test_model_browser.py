@@ -22,7 +22,7 @@ SECONDS = 30_000
 
 def open_models(page, kind: str) -> None:
     """The model tab with one of its choices picked."""
-    page.get_by_role("tab").nth(1).click()
+    page.get_by_role("tab").nth(2).click()
     page.locator("#kind").get_by_label(kind).check()
 
 
