@@ -37,6 +37,7 @@ LAYOUT = np.dtype(
 COARSE = 8  # frequencies, and points each way, with which one is first laid on the other
 FINE_POINTS = 16
 ALL_POINTS = 20
+UNMOVED = np.zeros((1, 4), np.float32)
 INNER = 0.8  # of the first picture, looked for in the second: it is there after a crop as well
 UP_TO = 0.96  # of the second: nearer to its edge, what is beyond would have been seen too
 FARTHEST = 0.16  # that one is moved, or made larger
@@ -52,8 +53,8 @@ OTHER_ASPECT = 0.05  # in log2, after what was cropped
 def perceptual_hash(image: Image.Image) -> int:
     """64 bits of an RGB picture that stay nearly the same when it is resized, recompressed or slightly changed.
 
-    The signs of the 8 x 8 lowest frequencies of a cosine transform of the picture at 32 x 32, against their median: C. Zauner,
-    Implementation and Benchmarking of Perceptual Image Hash Functions (2010), section 3.2.1, here with the lowest row and column.
+    The signs of the 8 x 8 lowest frequencies of a cosine transform of the picture at 32 x 32, against their median: the DCT hash of
+    C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010), here with the lowest row and column.
     """
     return _hash(_frequencies(image)[0])
 
@@ -116,10 +117,10 @@ def may_be_alike(tangents: np.ndarray, outlines: np.ndarray) -> np.ndarray:
 def likeness(one: np.void, others: np.ndarray) -> np.ndarray:
     """How far each of `others` [m] is the same picture as `one`: float32 [m], 1 for the very same, 0 for another.
 
-    Each is laid on `one` as closely as moving and stretching along both sides and a change of contrast bring it (B. Lucas and T. Kanade,
-    An Iterative Image Registration Technique, 1981; with one picture's slopes for all steps: S. Baker and I. Matthews, Lucas-Kanade 20
-    Years On, 2004, section 3.2). The likeness is the correlation of the details then, that is of the Laplacian, where noise counts
-    against it. It is 0 where the colours, the aspect or one part of the picture are different.
+    Each is laid on `one` as closely as moving and stretching along both sides and a change of contrast bring it: B. Lucas and T. Kanade,
+    An Iterative Image Registration Technique (1981), with the slopes of one picture for all steps, as the inverse compositional algorithm
+    of S. Baker and I. Matthews, Lucas-Kanade 20 Years On (2004). The likeness is the correlation of the details then, that is of the
+    Laplacian, where noise counts against it. It is 0 where the colours, the aspect or one part of the picture are different.
     """
     alike = np.zeros(len(others), np.float32)
     rows, places = np.arange(len(others)), np.zeros((len(others), 4), np.float32)
@@ -130,7 +131,9 @@ def likeness(one: np.void, others: np.ndarray) -> np.ndarray:
         rows, places = rows[near], places[near]
         if not len(rows):
             return alike
-    alike[rows] = _correlation(one, others[rows], places)
+    others = others[rows]
+    same = _colours_agree(one, others, places) & _aspects_agree(one, others, places)
+    alike[rows] = np.where(same, _correlation(one, others, places), 0)
     return alike
 
 
@@ -173,41 +176,47 @@ def _changes(records: np.ndarray, kept: int, count: int) -> np.ndarray:
 
 
 def _correlation(one: np.void, others: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """The likeness of `one` and others [m] that lie at `places` [m, 4]."""
+    """Of the details of `one` and of others that lie at `places` [m, 4]: 0 to 1, [m]; 0 where one part is different."""
     points = _points(ALL_POINTS, 1.0)
-    nowhere = np.zeros((1, 4), np.float32)
-    this, _, _ = _seen(_series(one[None], KEPT), nowhere, points)
+    this, _, _ = _seen(_series(one[None], KEPT), UNMOVED, points)
     other, down, along = _seen(_series(others, KEPT), places, points)
     both = ((np.abs(down) <= UP_TO)[:, :, None] & (np.abs(along) <= UP_TO)[:, None, :]).astype(np.float32)
-
     within = both[:, 2:, 1:-1] * both[:, :-2, 1:-1] * both[:, 1:-1, 2:] * both[:, 1:-1, :-2]
     detail, other_detail = _laplacian(this) * within, _laplacian(other) * within
     noise = within.sum(axis=(1, 2)) * FAINT**2
     energy = ((detail**2).sum(axis=(1, 2)) + noise) * ((other_detail**2).sum(axis=(1, 2)) + noise)
-    alike = (detail * other_detail).sum(axis=(1, 2)) / np.sqrt(energy)
+    correlation = (detail * other_detail).sum(axis=(1, 2)) / np.sqrt(energy)
+    return np.where(_parts_agree(this, other, both), np.clip(correlation, 0, 1), 0)
 
+
+def _parts_agree(this: np.ndarray, other: np.ndarray, both: np.ndarray) -> np.ndarray:
+    """Whether `this` [1, a, a] and each `other` [m, a, a] are nowhere very different, but for contrast, where `both` [m, a, a] are: [m]."""
     count = both.sum(axis=(1, 2))
     this = (this - ((this * both).sum(axis=(1, 2)) / count)[:, None, None]) * both
     other = (other - ((other * both).sum(axis=(1, 2)) / count)[:, None, None]) * both
     gain = (this * other).sum(axis=(1, 2)) / ((other**2).sum(axis=(1, 2)) + 1e-6)
-    variance = (this**2).sum(axis=(1, 2)) / count
     part = ALL_POINTS // PARTS
-    cut = (len(others), PARTS, part, PARTS, part)
+    cut = (len(other), PARTS, part, PARTS, part)
     left = ((this - gain[:, None, None] * other) ** 2).reshape(cut).sum(axis=(2, 4))
     left /= np.maximum(both.reshape(cut).sum(axis=(2, 4)), part * part / 2)
-    same = left.max(axis=(1, 2)) <= OTHER_PART * variance
+    return left.max(axis=(1, 2)) <= OTHER_PART * (this**2).sum(axis=(1, 2)) / count
 
+
+def _colours_agree(one: np.void, others: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Whether the colour differences are nearly the same in the inner part: bool [m]."""
+    points = _points(COARSE, INNER)
     apart = strength = np.float32(0)
     for series, other_series in zip(_colour_series(one[None]), _colour_series(others), strict=True):
-        this, _, _ = _seen(series, nowhere, _points(COARSE, INNER))
-        other, _, _ = _seen(other_series, places, _points(COARSE, INNER))
+        this, other = _seen(series, UNMOVED, points)[0], _seen(other_series, places, points)[0]
         apart += ((this - other) ** 2).mean(axis=(1, 2))
         strength += (this**2 + other**2).mean(axis=(1, 2)) / 2
-    same &= np.sqrt(apart) <= OTHER_COLOUR * (np.sqrt(strength) + PALE)
+    return np.sqrt(apart) <= OTHER_COLOUR * (np.sqrt(strength) + PALE)
 
+
+def _aspects_agree(one: np.void, others: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Whether nothing is squeezed: the aspects differ by what was cropped, as `places` tell. bool [m]."""
     aspect = others["aspect"].astype(np.float32) - np.float32(one["aspect"])
-    same &= np.abs(aspect + np.log2((1 + places[:, 1]) / (1 + places[:, 3]))) <= OTHER_ASPECT
-    return np.where(same, np.clip(alike, 0, 1), 0).astype(np.float32)
+    return np.abs(aspect + np.log2((1 + places[:, 1]) / (1 + places[:, 3]))) <= OTHER_ASPECT
 
 
 def _laplacian(grey: np.ndarray) -> np.ndarray:
