@@ -288,7 +288,7 @@ class Library:
         return Search(self._store, encoder, *keepers)
 
     def _let_go(self) -> None:
-        search, self._search = self._search, None
+        search, self._search, self.encoder = self._search, None, None
         if search:
             for keeper in (search.pictures, search.captions):
                 keeper.save()
@@ -316,7 +316,7 @@ class Library:
     def _keep_saved(self) -> None:
         while not self._closed.wait(SAVE_SECONDS):
             search = self._search
-            if search and self._adding.progress.state == "idle":
+            if search and self._adding.progress.state not in ("scanning", "running"):
                 search.pictures.save()
                 search.captions.save()
 
