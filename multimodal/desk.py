@@ -131,7 +131,8 @@ class Desk:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
         except UserError as error:
-            log.error("%s", error)
+            if error.code != "library_closed":  # the desk was closed meanwhile
+                log.error("%s", error)
 
     def switch(self, path: str | None, anyway: bool = False) -> None:
         """Another model, or the same one anew, in the place of the present one; None is the demo model. `anyway`: whatever its plan says.

@@ -55,6 +55,7 @@ class Adding:
         self._failed: dict[Task, UserError] = {}
         self._thread: threading.Thread | None = None
         self._at_work = self._paused = self._cancelled = self._closed = False
+        self._taking = 0  # calls of `take` under way
 
     # what to bring in
 
@@ -83,21 +84,31 @@ class Adding:
         The pictures have their vectors then, if there is an encoder and it does not fail; the captions get theirs in the background. Raises
         UserError where the library cannot be written to; what came before that is there.
         """
-        self._check_open()
-        each = captions or [()] * len(files)
+        with self._change:
+            self._check_open()
+            self._taking += 1
+        try:
+            return self._take(files, captions or [()] * len(files), sample)
+        finally:
+            with self._change:
+                self._taking -= 1
+                self._change.notify_all()
+
+    def _take(self, files: Sequence[tuple[Path, str]], captions: Sequence[Sequence[str]], sample: bool) -> Taken:
         sources = [
             Source(Path(path), name, kept=True, sample=sample, captions=tuple((text, "file") for text in texts))
-            for (path, name), texts in zip(files, each, strict=True)
+            for (path, name), texts in zip(files, captions, strict=True)
         ]
         ids: list[int] = []
         failures: list[Failure] = []
-        wanting = any(each)
+        wanting = any(captions)
         for groups in self._bringing.batches(self._bringing.read, self._bringing.encode, sources):
             ids += self._bringing.commit(groups, restore=True)
             refused = [item for group in groups for item in group.items if isinstance(item, Refused)]
             failures += [Failure(item.source.name, item.error.code, item.error.facts) for item in refused]
             wanting = wanting or any(group.failure for group in groups)
             self._committed()
+            self._check_open()
         if wanting:
             self.fill()
         return Taken(tuple(ids), tuple(failures))
@@ -149,6 +160,7 @@ class Adding:
             self._closed = True
             self._tasks.clear()
             self._change.notify_all()
+            self._change.wait_for(lambda: not self._taking)
         if self._thread:
             self._thread.join()
         self._bringing.close()

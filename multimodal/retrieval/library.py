@@ -60,14 +60,23 @@ class Library:
         self._watch: Watch | None = None
         self._search: Search | None = None
         self._settled = threading.Event()  # the encoder is there, or could not be loaded
+        self._opening = threading.Lock()
+        self._loading: threading.Thread | None = None
         self._closed = threading.Event()
 
     def open(self, wait: bool = False, encoder: bool = True, watch: bool = True) -> None:
         """Open the store and begin to load the encoder, in the background or, with `wait`, at once. What fails is kept as `failure`.
 
         Without `encoder` none is loaded: nothing can be searched, and what is added gets its vectors another time. Without `watch` the
-        folders are left alone.
+        folders are left alone. One that was closed meanwhile stays closed.
         """
+        with self._opening:
+            if not self._closed.is_set():
+                self._open(encoder, watch)
+        if wait and self._loading:
+            self._loading.join()
+
+    def _open(self, encoder: bool, watch: bool) -> None:
         try:
             self.read_only = self._claim()
             self._store = open_store(self.folder, read_only=self.read_only is not None)
@@ -86,19 +95,19 @@ class Library:
         if not encoder:
             self._settled.set()
             return
-        loading = threading.Thread(target=self._load, name="encoder", daemon=True)
-        loading.start()
+        self._begin_loading()
         threading.Thread(target=self._keep_saved, name="index", daemon=True).start()
-        if wait:
-            loading.join()
 
     def close(self) -> None:
         """End what is under way, save the index, let go of the folder."""
         self._closed.set()
+        with self._opening:
+            pass  # what has been begun by now is seen below
         for part in (self._watch, self._adding):
             if part:
                 part.close()
-        self._settled.wait(PATIENCE_SECONDS)
+        if self._loading:
+            self._loading.join(PATIENCE_SECONDS)
         self._let_go()
         if self._store:
             self._store.database.close()
@@ -134,11 +143,10 @@ class Library:
         """
         if not self._settled.is_set():
             raise UserError("encoder_loading")
-        self.adding.cancel()
         self._let_go()
         self.encoder_path = path
         self._settled.clear()
-        threading.Thread(target=self._load, name="encoder", daemon=True).start()
+        self._begin_loading()
 
     @property
     def index_state(self) -> str:
@@ -259,6 +267,10 @@ class Library:
         for copy in copies:
             Path(copy).unlink(missing_ok=True)
 
+    def _begin_loading(self) -> None:
+        self._loading = threading.Thread(target=self._load, name="encoder", daemon=True)
+        self._loading.start()
+
     def _load(self) -> None:
         from multimodal.retrieval.encoder import load_encoder
 
@@ -268,7 +280,7 @@ class Library:
             self._search = self._make_search(encoder)
             self.encoder, self.encoder_failure = encoder, None
             log.info("The encoder %s is ready after %.1f s", encoder.name, time.monotonic() - began)
-            if not self.read_only:
+            if not self.read_only and not self._closed.is_set():
                 self._adding.fill()
         except UserError as error:
             self.encoder_failure = error
@@ -294,7 +306,6 @@ class Library:
                 keeper.save()
                 keeper.close()
             search.encoder.close()
-            self.encoder = None
             gc.collect()
 
     def search(self) -> Search:

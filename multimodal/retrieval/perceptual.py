@@ -33,7 +33,8 @@ LAYOUT = np.dtype(
     ]
 )
 
-# Comparing. Places are in units of half a picture's side, from its centre.
+# Comparing. Places are in units of half a picture's side, from its centre. The thresholds come from the photographs of one half of the
+# objects that tests/bench/duplicates.py measures.
 COARSE = 8  # frequencies, and points each way, with which one is first laid on the other
 FINE_POINTS = 16
 ALL_POINTS = 20

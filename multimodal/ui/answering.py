@@ -7,7 +7,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,22 +47,31 @@ class Choices(NamedTuple):
         return Options(int(self.max_new_tokens), float(self.temperature), voice, self.detail)
 
 
+@dataclass(eq=False)
+class UnderWay:
+    """One answer: how to stop it, and the conversation to leave on the screen where it was dropped."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    left: Conversation | None = None
+
+
 class Answering:
     """Answers for the screen's sessions. What it yields are new values of the conversation on the screen, its state, and the box."""
 
     def __init__(self, desk: Desk):
         self.desk = desk
-        self._under_way: dict[str, threading.Event] = {}  # of each session that is being answered, how to stop it
+        self._under_way: dict[str, UnderWay] = {}  # the answer of each session that is being answered
 
     def stop(self, session: str) -> None:
         """End the session's answer."""
-        if (stop := self._under_way.get(session)) is not None:
-            stop.set()
+        if (mine := self._under_way.get(session)) is not None:
+            mine.stop.set()
 
-    def drop(self, session: str) -> None:
-        """End the session's answer, and show no more of it."""
-        if (stop := self._under_way.pop(session, None)) is not None:
-            stop.set()
+    def drop(self, session: str, left: Conversation) -> None:
+        """End the session's answer, and show no more of it: `left` is what remains on the screen."""
+        if (mine := self._under_way.pop(session, None)) is not None:
+            mine.left = left
+            mine.stop.set()
 
     def answer(
         self,
@@ -78,8 +87,8 @@ class Answering:
 
         A question that is sent off during an answer stays in the box.
         """
-        stop = threading.Event()
-        if self._under_way.setdefault(session, stop) is not stop:
+        mine = UnderWay()
+        if self._under_way.setdefault(session, mine) is not mine:
             yield unchanged()
             return
         asked, refusal = Conversation(before.turns, choices.system_prompt).asked(turn), None
@@ -87,25 +96,27 @@ class Answering:
             waiting = phrase("reading" if turn.files and not turn.media else "thinking", language)
             yield show(asked, language, waiting), kept, box(ready=False, turn=Turn("") if from_box else None)
             try:
-                progress = self._progress(asked, language, choices, stop)
+                progress = self._progress(asked, language, choices, mine.stop)
                 for asked, hint in progress:
-                    if self._under_way.get(session) is not stop:  # dropped
-                        return
+                    if mine.left is not None:
+                        break
                     yield show(asked, language, hint), asked, gr.skip()
             except UserError as error:
                 refusal = error
             except Exception as error:  # a fault of ours: the person gets a sentence, the log the rest, and the conversation goes on
                 log.exception("An answer failed")
                 refusal = UserError("answer_failed", reason=type(error).__name__)
-            if self._under_way.get(session) is not stop:
+            if mine.left is not None:
+                # a step that was on its way to the page when the answer was dropped may have come after what replaced it
+                yield (show(mine.left, language), mine.left, box(ready=True)) if session not in self._under_way else unchanged()
                 return
             if refusal is not None:
                 asked = kept.asked(replace(asked.turns[-1], refusal=refusal))
             back = turn if from_box and refusal is not None and not asked.turns[-1].media else None
             yield show(asked, language), asked, box(ready=True, turn=back)
         finally:
-            stop.set()
-            if self._under_way.get(session) is stop:
+            mine.stop.set()
+            if self._under_way.get(session) is mine:
                 del self._under_way[session]
 
     def _progress(self, asked: Conversation, language: str, choices: Choices, stop: threading.Event) -> Iterator[tuple[Conversation, str]]:

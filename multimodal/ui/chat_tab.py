@@ -211,17 +211,19 @@ class ChatTab:
 
     def undo(self, data: gr.UndoData, request: gr.Request, conversation: Conversation, language: str) -> tuple:
         """The question back into the box, everything after it gone."""
-        self.answering.drop(request.session_hash)
         if not conversation.turns:
+            self.answering.drop(request.session_hash, conversation)
             return [], conversation, box(ready=True)
         place = turn_of(conversation, data.index)
         rest = conversation.before(place)
+        self.answering.drop(request.session_hash, rest)
         return show(rest, language), rest, box(ready=True, turn=conversation.turns[place])
 
     def clear(self, request: gr.Request) -> tuple:
         """A new conversation; an answer under way ends."""
-        self.answering.drop(request.session_hash)
-        return [], Conversation(), box(ready=True)
+        empty = Conversation()
+        self.answering.drop(request.session_hash, empty)
+        return [], empty, box(ready=True)
 
     def show_estimate(self, question: dict, language: str, *chosen) -> dict:
         """What the files in the box would take; nothing of those that cannot be read, which is told when they are asked about."""

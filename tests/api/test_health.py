@@ -61,7 +61,7 @@ def test_a_model_that_cannot_be_loaded_is_told_in_both_languages(tmp_path: Path,
     if config:
         (folder / "config.json").write_text(json.dumps(config))
     desk = Desk(Settings(model_path=str(folder), data_dir=tmp_path))
-    desk.open()
+    desk.open_model()
     client, deadline = client_of(desk), time.monotonic() + 60
     while (health := client.get("/health")).json()["status"] == "loading" and time.monotonic() < deadline:
         time.sleep(0.05)

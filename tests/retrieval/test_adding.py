@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -477,6 +478,23 @@ def test_closing_ends_what_is_under_way(desk: Desk, photos: Path):
     assert desk.store.count() < 103
     with pytest.raises(UserError):
         desk.adding.add_folder(photos)
+
+
+def test_closing_waits_for_what_is_being_taken_which_ends_early_and_says_so(desk: Desk, photos: Path):
+    files = [(photo(photos / f"{seed}.jpg", seed + 10), f"{seed}.jpg") for seed in range(100)]
+    gate = desk.encoder = Gate()
+    with ThreadPoolExecutor(2) as pool:
+        taking = pool.submit(desk.adding.take, files)
+        assert gate.reached.wait(30)
+        closing = pool.submit(desk.adding.close)
+        time.sleep(0.1)
+        assert not closing.done()
+        gate.open.set()
+        with pytest.raises(UserError) as caught:
+            taking.result(30)
+        closing.result(30)
+    assert caught.value.code == "library_closed"
+    assert 0 < desk.store.count() == desk.vectors() < 100
 
 
 def test_a_library_that_is_read_only_takes_nothing(desk: Desk, photos: Path, tmp_path: Path):

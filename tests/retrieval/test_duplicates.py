@@ -108,12 +108,20 @@ def test_where_signatures_leave_doubt_vectors_decide():
     pictures = [*doubtful_pair(), *(clouds(seed) for seed in range(1, 30))]
     one, other = read_signatures([signature(picture) for picture in pictures[:2]])
     assert DOUBTFUL <= likeness(one, np.array([other]))[0] < SAME
+    newest_first = -np.arange(31.0)
     assert groups(pictures) == []
-    assert groups(pictures, vectors=vectors_of(31, 0.99)) == [[100, 101]]
-    assert groups(pictures, vectors=vectors_of(31, 0.3)) == []
-    unknown = vectors_of(31, 0.99)
-    unknown[1] = 0  # it has none yet
-    assert groups(pictures, vectors=unknown) == []
+    assert groups(pictures, vectors=vectors_of(31, 0.99), times=newest_first) == [[101, 100]]
+    assert groups(pictures, vectors=vectors_of(31, 0.3), times=newest_first) == []
+
+
+def test_pictures_that_have_no_vectors_yet_decide_nothing():
+    pictures = [*doubtful_pair(), *(clouds(seed) for seed in range(1, 30))]
+    vectors = vectors_of(31, 0.99)
+    vectors[1] = 0
+    assert groups(pictures, vectors=vectors) == []
+    vectors = vectors_of(31, 0.99)
+    vectors[2:] = 0  # nothing tells how alike those of unrelated pictures are
+    assert groups(pictures, vectors=vectors) == []
 
 
 def test_vectors_that_are_all_alike_or_too_few_decide_nothing():

@@ -14,7 +14,7 @@ from multimodal.chat.conversation import Conversation, Turn
 from multimodal.data_dir import open_data_dir
 from multimodal.desk import Desk
 from multimodal.settings import Settings
-from multimodal.ui.answering import Answering, Choices
+from multimodal.ui.answering import Answering, Choices, unchanged
 from tests.conftest import EXAMPLES
 from tests.tiny import write_tiny_omni
 
@@ -29,7 +29,7 @@ def desk(tmp_path_factory) -> Desk:
     folder = tmp_path_factory.mktemp("answering")
     open_data_dir(folder / "data")
     made = Desk(Settings(model_path=str(write_tiny_omni(folder / "tiny")), data_dir=folder / "data"))
-    made.open()
+    made.open_model()
     return made
 
 
@@ -85,11 +85,22 @@ def test_a_dropped_answer_is_shown_no_more_and_the_next_one_can_begin(answer):
     steps = answer(Turn("What?"), choices=CHOICES._replace(max_new_tokens=4000))
     for _ in range(6):
         next(steps)
-    answer.by.drop("one")
+    answer.by.drop("one", Conversation())
     following = answer(Turn("And?"), Conversation(), Conversation())
     next(following)
-    assert list(steps) == []
+    assert list(steps) == [unchanged()]
     assert last(following)[1].turns[-1].answer
+
+
+def test_the_last_word_of_a_dropped_answer_is_what_was_left_in_its_place(answer):
+    steps = answer(Turn("What?"), choices=CHOICES._replace(max_new_tokens=4000))
+    for _ in range(6):
+        next(steps)
+    answer.by.drop("one", TALK.before(1))
+    ((messages, conversation, box),) = steps
+    assert conversation == TALK.before(1)
+    assert [message["content"] for message in messages] == ["Hello", "Hello!"]
+    assert (box["submit_btn"], box["stop_btn"]) == (True, False)
 
 
 def test_stop_while_the_files_are_read_asks_nothing(answer):

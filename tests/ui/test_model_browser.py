@@ -108,6 +108,7 @@ def test_loading_can_be_cancelled(open_page, tmp_path, monkeypatch):
         assert desk.status == "failed"
     finally:
         screen.close()
+        desk.close()
 
 
 def test_a_download_tells_its_size_shows_its_bytes_and_goes_on_after_cancel(open_page, other_desk):

@@ -54,7 +54,7 @@ def opened(data_dir: Path, **settings: object) -> Desk:
     """A desk whose model is there, the demo model if no other is set."""
     open_data_dir(data_dir)
     made = Desk(Settings(data_dir=data_dir, **settings))
-    made.open()
+    made.open_model()
     until(lambda: made.status != "loading")
     return made
 
