@@ -18,7 +18,20 @@ from typing import Any, BinaryIO
 import httpx
 from filelock import FileLock, Timeout
 
-from multimodal.chat.hubs import BREAKS, NAME, NEEDED, Broken, Damaged, HuggingFace, ModelScope, RemoteFile, Source, first_byte, reason_of
+from multimodal.chat.hubs import (
+    BREAKS,
+    NAME,
+    NEEDED,
+    OLDER_WEIGHTS,
+    Broken,
+    Damaged,
+    HuggingFace,
+    ModelScope,
+    RemoteFile,
+    Source,
+    first_byte,
+    reason_of,
+)
 from multimodal.errors import UserError, size_text
 
 __all__ = ["NAME", "Download", "HuggingFace", "ModelScope", "Plan", "Progress", "Source", "is_complete", "model_folder", "plan"]
@@ -92,7 +105,7 @@ def plan(source: Source, data_dir: Path) -> Plan:
     except BREAKS as error:
         raise UserError("hub_unreachable", hub=source.hub, reason=reason_of(error)) from error
     names = {file.name for file in files}
-    if "config.json" not in names or not any(name.endswith(".safetensors") for name in names):
+    if "config.json" not in names or not any(name == OLDER_WEIGHTS or name.endswith(".safetensors") for name in names):
         raise UserError("model_no_weights", name=source.name, hub=source.hub)
     return Plan(source, model_folder(data_dir, source.name), files)
 

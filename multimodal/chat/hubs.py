@@ -33,9 +33,11 @@ NAME = re.compile(r"(?!.*(?:--|\.\.))[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0
 # What transformers and low_vram read, all of it at the top. Whatever else a list names is not fetched, so a name is never more than the
 # name of a file: no folder, no drive, no hidden file, and none of the devices that Windows sees behind names such as nul.json.
 NEEDED = re.compile(
-    r"(?!(?:con|prn|aux|nul|com\d|lpt\d)\.)(?:[a-z0-9_][\w.-]{0,150}\.(?:safetensors|json|txt|jinja)|spk_dict\.pt)",
+    r"(?!(?:con|prn|aux|nul|com\d|lpt\d)\.)(?:[a-z0-9_][\w.-]{0,150}\.(?:safetensors|json|txt|jinja)|spk_dict\.pt|pytorch_model\.bin)",
     re.ASCII | re.IGNORECASE,
 )
+# Weights of the older form, which encoders still come in: fetched where there are no others.
+OLDER_WEIGHTS = "pytorch_model.bin"
 CHECKSUM = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
@@ -116,6 +118,8 @@ class Source(ABC):
             needed = [_checked(file) for file in self.files(json.loads(body)) if NEEDED.fullmatch(file.name)]
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._unusable("its list of files cannot be read", "无法读取文件列表") from error
+        if any(file.name.endswith(".safetensors") for file in needed):
+            needed = [file for file in needed if file.name != OLDER_WEIGHTS]
         # some disks do not tell Config.json from config.json
         return tuple({file.name.lower(): file for file in reversed(needed)}.values())
 

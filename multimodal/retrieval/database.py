@@ -169,7 +169,7 @@ class Database:
                 connection.close()
                 connection = sqlite3.connect(f"{where}?mode=ro&immutable=1", uri=True, **how)
         connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute("PRAGMA mmap_size=1073741824")
+        connection.execute("PRAGMA mmap_size=2147418112")
         return connection
 
     def _migrate(self) -> None:

@@ -21,9 +21,9 @@ EXACT_MOST = 50_000
 LISTS_MOST = 4_000_000
 TRAINED_LEAST = 1_000  # fewer vectors make no lists worth the name
 GROWTH = 4  # lists that hold so many times what they were made for are too long
-# For one query so many lists are looked at, at least, and so many vectors compared, which takes 2 ms of one core. For more neighbours than
+# For one query so many lists are looked at, at least, and so many vectors compared: a millisecond of one core. For more neighbours than
 # USUAL they have to be more; of an allowed set, which may lie anywhere, they can be, as passing over the others is cheap.
-PROBES, COMPARED, USUAL, COMPARED_ALLOWED = 64, 16_000, 64, 100_000
+PROBES, COMPARED, USUAL, COMPARED_ALLOWED = 48, 12_000, 64, 100_000
 SAMPLE_PER_LIST, SAMPLE_MOST = 64, 262_144  # vectors to train with
 ROUNDS = 10  # of k-means
 TRAINING = 0.5  # of the time that building takes

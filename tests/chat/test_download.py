@@ -478,6 +478,16 @@ def test_what_the_new_version_has_no_more_is_taken_away(hub: Hub, source: Source
     assert contents(folder) == NEEDED | {"notes.txt": b"mine"}
 
 
+def test_weights_of_the_older_form_are_fetched_where_there_are_no_others(hub: Hub, source: Source, tmp_path: Path):
+    hub.files["pytorch_model.bin"] = b"pickled"
+    folder = fetched(source, tmp_path)
+    assert contents(folder) == NEEDED
+    for name in [name for name in hub.files if name.endswith(".safetensors")]:
+        del hub.files[name]
+    assert (fetched(source, tmp_path) / "pytorch_model.bin").read_bytes() == b"pickled"
+    assert not list(folder.glob("*.safetensors"))
+
+
 def test_files_that_were_copied_there_are_read_and_kept(hub: Hub, source: Source, tmp_path: Path):
     folder = model_folder(tmp_path, NAME)
     folder.mkdir(parents=True)
@@ -765,7 +775,7 @@ def test_a_list_without_end_is_not_read_to_it(monkeypatch: pytest.MonkeyPatch, s
 
 @pytest.mark.parametrize("missing", ["config.json", *WEIGHTS])
 def test_a_model_without_weights_is_told(hub: Hub, source: Source, tmp_path: Path, missing: str):
-    for name in WEIGHTS if missing in WEIGHTS else [missing]:
+    for name in ("pytorch_model.bin", *WEIGHTS) if missing in WEIGHTS else [missing]:
         del hub.files[name]
     assert refused(lambda: plan(source, tmp_path)) == "model_no_weights"
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -17,7 +18,7 @@ from multimodal.demo import encoder, recall, world
 from multimodal.demo.captions import caption, draw_outside, is_held_out_text, say
 from multimodal.demo.claims import SEVERAL, Claim, Part, altered, draw_part_claim, is_held_out, is_true, whole
 from multimodal.demo.library import draw_library, make_library
-from multimodal.retrieval.encoder import load_encoder
+from multimodal.retrieval.encoder import Encoder, load_encoder
 from multimodal.training.dual_encoder import LEFT_OUT, Example, contrastive_loss, info_nce, same_key_or_caption
 from tests.conftest import ROOT
 
@@ -175,14 +176,28 @@ def test_the_library_is_the_same_each_time_and_half_of_it_new_to_the_encoder(tmp
         assert (tmp_path / "a" / sample.name).read_bytes() == (tmp_path / "b" / sample.name).read_bytes()
 
 
+def bundled(*capabilities: str) -> Encoder:
+    """As on a processor with `capabilities`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(capabilities, True))
+        return load_encoder(BUNDLED)
+
+
 def test_the_bundled_encoder_is_small_and_its_vectors_are_those_of_transformers():
     assert sum(path.stat().st_size for path in BUNDLED.iterdir()) <= 2_300_000
     texts, images = ["two red circles", "Ünïcödé 🙂 漢字", "左边是蓝色的星形" * 20], [world.paint(PAIR), world.paint(CIRCLES, 240)]
-    loaded = load_encoder(BUNDLED)
+    loaded = bundled()
     own = torch.cat([torch.from_numpy(loaded.encode_texts(texts)), torch.from_numpy(loaded.encode_pictures(images))])
     torch.testing.assert_close(vectors(BUNDLED, texts, images), own, atol=1e-5, rtol=0)
     assert (loaded.languages, loaded.dimension) == (("en", "zh"), encoder.DIMENSION)
     assert 0 < loaded.matches_from < loaded.alike_from < 1
+
+
+def test_on_a_processor_that_multiplies_bfloat16_the_vectors_of_pictures_are_nearly_the_same():
+    images = [world.paint(sample.scene) for sample in draw_library(20)]
+    exact, quick = bundled().encode_pictures(images), bundled("avx512_bf16").encode_pictures(images)
+    assert not np.array_equal(quick, exact)
+    np.testing.assert_array_less(0.9999, (quick * exact).sum(axis=1))
 
 
 def test_the_bundled_encoder_finds_what_it_should():

@@ -39,9 +39,16 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {family: write_tiny_encoder(tmp_path_factory.mktemp("encoders") / family, family) for family in FAMILIES}
 
 
+def loaded(folder: Path, *capabilities: str) -> Encoder:
+    """The encoder in `folder`, as on a processor with `capabilities`: without any, all is computed in float32."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", lambda: dict.fromkeys(capabilities, True))
+        return load_encoder(folder)
+
+
 @pytest.fixture(scope="module")
 def encoders(folders: dict[str, Path]) -> dict[str, Encoder]:
-    return {family: load_encoder(folder) for family, folder in folders.items()}
+    return {family: loaded(folder) for family, folder in folders.items()}
 
 
 @pytest.fixture
@@ -86,6 +93,16 @@ def test_vectors_and_probabilities_are_those_of_transformers(folders, encoders, 
     assert encoder.dimension == DIMENSION
     assert encoder.family == encoder.name == family
     assert max((seen @ seen.T)[~np.eye(len(SIZES), dtype=bool)]) < 0.999  # or the pictures would prove nothing
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_can_be_computed_in_bfloat16(folders, encoders, family):
+    quick = loaded(folders[family], "avx512_bf16")
+    exact, seen = encoders[family].encode_pictures(pictures()), quick.encode_pictures(pictures())
+    assert not np.array_equal(seen, exact)
+    assert seen.dtype == np.float32
+    np.testing.assert_array_less(0.9, (seen * exact).sum(axis=1))  # random weights blow differences up; see the bundled encoder's test
+    np.testing.assert_array_equal(quick.encode_texts(TEXTS), encoders[family].encode_texts(TEXTS))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -155,7 +172,7 @@ def test_weights_of_the_older_form_give_the_same_vectors(folders, encoders, tmp_
     processor.image_processor.save_pretrained(folder)
     for name in ("model.safetensors", "processor_config.json", "tokenizer.json", "tokenizer_config.json"):
         (folder / name).unlink()
-    old, new = load_encoder(folder), encoders["chinese_clip"]
+    old, new = loaded(folder), encoders["chinese_clip"]
     np.testing.assert_array_equal(old.encode_pictures(pictures()), new.encode_pictures(pictures()))
     np.testing.assert_array_equal(old.encode_texts(TEXTS), new.encode_texts(TEXTS))
 

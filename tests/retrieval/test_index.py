@@ -193,7 +193,7 @@ def test_more_lists_are_looked_at_for_more_neighbours(built: dict[str, Index], m
     assert index.probes(10) == index.lists == 256
     assert built["exact"].lists == 0
     monkeypatch.setattr(index_module, "COMPARED", 100)
-    assert (index.probes(10), index.probes(200), index.probes(10**6)) == (64, 114, 256)
+    assert (index.probes(10), index.probes(200), index.probes(10**6)) == (48, 85, 256)
 
 
 def test_lists_take_less_memory_than_comparing_all(built: dict[str, Index]):
