@@ -54,6 +54,8 @@ def ask_library(
     if not 1 <= count <= MOST_PICTURES:
         raise UserError("search_count", count=count, limit=MOST_PICTURES)
     terms = read_terms(question)
+    if not terms:
+        raise UserError("search_empty")
     hits = desk.library.find(Query(terms, wanted or Filter(), count=count, at_least=-1)).hits
     yield Source(hits)
     said: list[tuple[int, str]] = []

@@ -1,4 +1,4 @@
-"""The data folder: uploads and what requests leave behind, for a day at most. The only things the desk writes."""
+"""The data folder: the library, fetched models, and, for a day at most, uploads and what requests leave behind."""
 
 from __future__ import annotations
 

@@ -139,12 +139,16 @@ class Desk:
 
         Waits for the answer under way. Raises UserError where another model is just being loaded.
         """
-        if not self._settled.is_set():
-            raise UserError("loading")
+        self._check_settled()
         with self._turn:
+            self._check_settled()  # somebody else may have waited for this answer, too
             self._drop()
             self.path, self._known_voices = path, ()
             self._begin(anyway)
+
+    def _check_settled(self) -> None:
+        if not self._settled.is_set():
+            raise UserError("loading")
 
     def unload(self) -> None:
         """Give the memory back, after the answer under way; the next question loads the model again."""
@@ -199,6 +203,10 @@ class Desk:
         gc.collect()
         release(device)
 
+    def _fail(self, error: UserError) -> None:
+        # whoever sees the screen or asks /health is told
+        self.failure = error.unlocated() if self.settings.shared else error
+
     def _load(self, anyway: bool) -> None:
         began = time.monotonic()
         path = self._place(self.path)
@@ -215,12 +223,12 @@ class Desk:
                 if not reason.code.startswith("cut_"):  # those are about the question that it was planned for
                     log.info("%s", reason.say())
         except Cancelled:
-            self.failure = UserError("loading_cancelled", path=path)
+            self._fail(UserError("loading_cancelled", path=path))
         except UserError as error:
-            self.failure = error
+            self._fail(error)
             log.error("%s", error)
         except Exception as error:  # the libraries have many ways to refuse a checkpoint; nobody else hears of this thread's end
-            self.failure = UserError("model_broken", path=path, reason=type(error).__name__)
+            self._fail(UserError("model_broken", path=path, reason=type(error).__name__))
             log.exception("Loading %s failed", path)
         finally:
             self.loading = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import string
 
 from multimodal.sentences import SENTENCES
@@ -31,6 +32,13 @@ class UserError(Exception):
     def anew(self) -> UserError:
         """The same error to be raised once more: one that is raised twice keeps what both tracebacks hold."""
         return type(self)(self.code, **self.facts)
+
+    def unlocated(self) -> UserError:
+        """The same without the folders of this computer, for visitors: of a path its last part alone."""
+        place = str(self.facts.get("path", ""))
+        name = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+        facts = {slot: fact.replace(place, name) if place and isinstance(fact, str) else fact for slot, fact in self.facts.items()}
+        return type(self)(self.code, **facts)
 
     @property
     def status(self) -> int:

@@ -78,9 +78,10 @@ def test_stop_ends_the_asking(desk):
     ("question", "count", "code"), [("", 2, "search_empty"), ("What?", 0, "search_count"), ("What?", 21, "search_count")]
 )
 def test_what_cannot_be_asked_is_said(desk, question, count, code):
-    with pytest.raises(UserError) as refused:
-        list(ask_library(desk, question, count, Options(), threading.Event()))
-    assert refused.value.code == code
+    for wanted in (None, Filter(name="pair")):
+        with pytest.raises(UserError) as refused:
+            list(ask_library(desk, question, count, Options(), threading.Event(), wanted))
+        assert refused.value.code == code
 
 
 def test_captions_are_written_for_pictures_without_one_and_are_found(desk):

@@ -13,7 +13,7 @@ from multimodal.errors import UserError, size_text
 from multimodal.settings import LOCAL_NAMES
 
 SHARE_ENDING = ".gradio.live"
-# Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and two that fetch
+# Ways into Gradio that the page never takes: calls without the page, a helper that lets ffmpeg guess what a file is, and those that fetch
 # addresses.
 NOT_SERVED = (
     "/gradio_api/call/",
@@ -21,6 +21,7 @@ NOT_SERVED = (
     "/gradio_api/proxy=",
     "/gradio_api/file=http:",
     "/gradio_api/file=https:",
+    "/gradio_api/file/",  # an older name of file=
 )
 # The page shows nothing from elsewhere: a picture that an answer names would tell that place what was said here.
 POLICY = "img-src 'self' data: blob:; media-src 'self' data: blob:; frame-src 'self'; object-src 'none'"

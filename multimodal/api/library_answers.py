@@ -55,6 +55,7 @@ class LibraryAnswers:
     def __init__(self, desk: Desk):
         self.desk, self.library = desk, desk.library
         self.seen = replace(desk.limits, pixels=SEEN_PIXELS)
+        self._removals: set[int] = set()  # those that were asked for here: a visitor takes nothing back that the owner took out
 
     # searching
 
@@ -157,15 +158,21 @@ class LibraryAnswers:
         present = [picture.id for picture in self.library.store.pictures(ids) if not picture.removed]
         if not present:
             raise UserError("picture_gone", id=ids[0])
-        return {"removed": len(present), "undo": self.library.remove(present)}
+        return {"removed": len(present), "undo": self._remove(present)}
 
     def remove_one(self, fields: Fields, request: Request) -> dict[str, object]:
-        return {"removed": 1, "undo": self.library.remove([self._picture(request).id])}
+        return {"removed": 1, "undo": self._remove([self._picture(request).id])}
+
+    def _remove(self, ids: list[int]) -> int:
+        number = self.library.remove(ids)
+        self._removals.add(number)
+        return number
 
     def undo(self, fields: Fields, request: Request) -> dict[str, object]:
         text = request.path_params["number"]
         number = _whole(text)
-        ids = self.library.undo(number) if number else []
+        own = number in self._removals or not self.desk.settings.shared
+        ids = self.library.undo(number) if number and own else []
         if not ids:
             raise UserError("removal_gone", number=text[:40])
         return {"restored": len(ids), "ids": ids}

@@ -111,7 +111,7 @@ def does_not_fit(plan: Plan, path: str) -> UserError:
 def _in_words(path: str) -> Iterator[None]:
     """What transformers and safetensors raise for checkpoints that are damaged, incomplete, or too large, as UserErrors."""
     folder = Path(path)
-    if folder.is_dir() and not (folder / "config.json").exists():
+    if not (folder / "config.json").is_file() and (folder.exists() or folder.is_absolute()):
         raise UserError("model_not_found", path=path)
     try:
         yield

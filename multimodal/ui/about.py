@@ -16,11 +16,7 @@ def device_name(desk: Desk, language: str) -> str:
 def status_line(desk: Desk, language: str) -> str:
     """Model, device and memory in one line of Markdown."""
     memory = desk.memory()
-    parts = [
-        phrase(
-            f"status_{desk.status}", language, model=f"**{desk.model_name}**", device=memory.device_name or phrase("status_cpu", language)
-        )
-    ]
+    parts = [phrase(f"status_{desk.status}", language, model=f"**{desk.model_name}**", device=device_name(desk, language))]
     if failure := desk.failure:
         parts.append(failure.say(language))
     if memory.device_total:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio as gr
 
@@ -21,6 +22,17 @@ from multimodal.ui.translated import Translated
 PART = 16  # dropped files that are taken between two steps of the bar
 LISTED = 100  # files that could not be read
 RUNNING, HALTED, BUSY = ("scanning", "running"), ("paused", "failed"), ("scanning", "running", "paused")
+
+
+class State(NamedTuple):
+    """What is known of the library's growing: the progress's state, how many failed, how many pictures there are, the store's last change,
+    and the folders, each (path, watched)."""
+
+    progress: str
+    failed: int
+    count: int
+    sequence: int
+    folders: tuple[tuple[str, bool], ...]
 
 
 class AddingBox:
@@ -51,11 +63,11 @@ class AddingBox:
 
     # what is shown
 
-    def state(self) -> tuple:
+    def state(self) -> State:
         """Differs when something has changed that `refresh` shows beside the progress. Raises UserError."""
         now, store = self.library.adding.progress, self.library.store
         folders = tuple((folder.path, folder.watched) for folder in store.folders())
-        return now.state, now.failed, store.count(), store.database.sequence(), folders
+        return State(now.state, now.failed, store.count(), store.database.sequence(), folders)
 
     @property
     def busy(self) -> bool:
@@ -66,21 +78,23 @@ class AddingBox:
         """The components that `refresh` gives values for, in its order."""
         return [self.progress, self.pause, self.resume, self.cancel, self.folders, self.folder_tools, self.failures, self.samples]
 
-    def refresh(self, language: str, changed: bool) -> list:
-        """Everything that changes by itself; what changes with `state` only where it has `changed`. Raises UserError."""
+    def refresh(self, language: str, changed: bool, gone: bool) -> list:
+        """Everything that changes by itself; what changes with `state` only where it has `changed`. Where a folder has `gone`, none is
+        chosen any more. Raises UserError.
+        """
         now = self.library.adding.progress
         return [
             progress_html(now, language),
             *(gr.update(visible=self.rights.own and now.state in states) for states in (RUNNING, HALTED, BUSY)),
-            *(self._changed(language) if changed else [gr.skip()] * 4),
+            *(self._changed(language, gone) if changed else [gr.skip()] * 4),
         ]
 
-    def _changed(self, language: str) -> list:
+    def _changed(self, language: str, gone: bool) -> list:
         store = self.library.store
         folders = store.folders() if self.rights.own else []
         choices = [(_folder_text(folder, language), folder.path) for folder in folders]
         return [
-            gr.update(choices=choices),
+            gr.update(choices=choices, **({"value": None} if gone else {})),
             gr.update(visible=bool(folders)),
             failures_html(store.failures(), language) if self.rights.own else "",
             gr.update(visible=bool(store.sample_ids())),

@@ -90,7 +90,10 @@ class AskBox(Deeds):
                 yield [asked, self._html(asked, language), *busy]
             yield self.show(asked, language)
         except UserError as error:
-            yield [asked, self._html(asked, language) + sentence(error, language), gr.update(visible=True), gr.update(visible=False)]
+            yield self._refuse(asked, error, language)
+        except Exception as error:  # a fault of ours: what has been said stays, and the next question can be asked
+            log.exception("Asking the library failed")
+            yield self._refuse(asked, UserError("answer_failed", reason=type(error).__name__), language)
         finally:
             stop.set()
             self._stops.pop(request.session_hash, None)
@@ -99,6 +102,9 @@ class AskBox(Deeds):
         """End the session's asking; what has been said stays."""
         if (stop := self._stops.get(request.session_hash)) is not None:
             stop.set()
+
+    def _refuse(self, asked: Asked, error: UserError, language: str) -> list:
+        return [asked, self._html(asked, language) + sentence(error, language), gr.update(visible=True), gr.update(visible=False)]
 
     def _html(self, asked: Asked, language: str) -> str:
         if not asked.hits:

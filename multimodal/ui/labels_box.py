@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from multimodal.errors import UserError
 from multimodal.retrieval.labels import Label, best_labels, count_labels, labels_csv, read_words
 from multimodal.retrieval.library import Library
 from multimodal.ui.bars import meter, note
 from multimodal.ui.deeds import Deeds, sentence
+from multimodal.ui.fetched import fetched_file
 from multimodal.ui.phrases import phrase
 from multimodal.ui.rights import Rights
 from multimodal.ui.shown import Shown
@@ -89,9 +88,9 @@ def label_pictures(library: Library, words: tuple[str, ...], ids: Sequence[int])
     """Label the pictures of `ids`, in their order. Raises UserError."""
     pictures, probabilities = library.label(ids, words)
     labels = best_labels(words, probabilities) if pictures else []
-    path = Path(tempfile.mkdtemp(prefix="library-", dir=get_upload_folder())) / "labels.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
-        file.write(labels_csv([(picture.id, picture.name) for picture in pictures], words, probabilities))
+    table = labels_csv([(picture.id, picture.name) for picture in pictures], words, probabilities)
+    with fetched_file("labels.csv") as path:
+        path.write_text(table, encoding="utf-8", newline="")
     first = tuple((picture.name, label) for picture, label in zip(pictures[:ROWS], labels, strict=False))
     return Labelled(str(path), len(pictures), count_labels(words, labels), first)
 

@@ -92,10 +92,10 @@ class LibraryTab:
         head = library_head(self.library, language)
         try:
             now = (language, self.library.encoder_status, self.adding.state())
-            changed = now != known
-            folders = self.search_box.folders(language) if changed else gr.skip()
+            changed, gone = now != known, bool(_folders(known) - _folders(now))
+            folders = self.search_box.folders(language, gone) if changed else gr.skip()
             captions = self.captions.refresh(language)
-            values = [folders, *self.adding.refresh(language, changed), *captions, *self._results(now, known, shown, picked)]
+            values = [folders, *self.adding.refresh(language, changed, gone), *captions, *self._results(now, known, shown, picked)]
         except UserError:  # the head says it
             return [None, head, gr.update(active=True), *skip(self.refreshed()[3:])]
         busy = self.adding.busy or self.captions.busy or self.library.encoder_status == "loading" or self.library.index_state == "building"
@@ -208,3 +208,8 @@ class LibraryTab:
     def _offer(self, ready) -> None:
         """Have the browser save the file that was made ready, if one was."""
         ready.then(None, self.download, None, js=FETCH, **QUIET)
+
+
+def _folders(known: tuple | None) -> set[str]:
+    """The paths of the folders in what `refresh` last knew."""
+    return {path for path, _ in known[2].folders} if known else set()

@@ -8,7 +8,7 @@ from pathlib import Path
 from low_vram.plan import Plan
 from multimodal.chat import download
 from multimodal.chat.download import HuggingFace, ModelScope, is_complete, model_folder
-from multimodal.desk import DEMO_NAME, PUBLISHED, Desk
+from multimodal.desk import PUBLISHED, Desk
 from multimodal.errors import UserError
 from multimodal.settings import Settings
 
@@ -26,11 +26,6 @@ class Choice:
     plan: Plan | None = None
     fetch: download.Plan | None = None
     failure: UserError | None = None
-
-    @property
-    def name(self) -> str:
-        """What it is called on the page."""
-        return DEMO_NAME if self.path is None else self.path
 
     def planned(self, desk: Desk) -> Choice:
         """With its memory plan, where that can be made before it is there."""

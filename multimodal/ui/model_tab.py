@@ -96,7 +96,8 @@ class ModelTab:
 
     def _changed(self, language: str) -> list:
         model = self.desk.model
-        plan = plan_html(model.plan, self._name(self.desk.path, language), language) if model else ""
+        name = self.desk.model_name if self.shared else self.desk.path  # of a folder its last part
+        plan = plan_html(model.plan, self._name(None if self.desk.demo else name, language), language) if model else ""
         return [
             about(self.desk, language),
             gr.update(visible=self.desk.status == "loading"),

@@ -121,9 +121,10 @@ class SearchBox:
         start = {"value": round(encoder.matches_from, 2)} if encoder else {}
         return gr.update(visible=cutoff == "own", info=self._threshold_info(language), **start)
 
-    def folders(self, language: str) -> dict:
-        """The folders to choose from, as they are now."""
-        return gr.update(choices=self._folders(language))
+    def folders(self, language: str, gone: bool) -> dict:
+        """The folders to choose from, as they are now. Where one has `gone`, which may be the chosen one, none is chosen any more: gradio
+        would go on sending it, and then refuse it."""
+        return gr.update(choices=self._folders(language), **({"value": ""} if gone else {}))
 
     def _picture(self, file: Path):
         limits = replace(self.desk.limits, pixels=PIXELS)

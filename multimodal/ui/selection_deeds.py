@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Collection
-from pathlib import Path
 
 import gradio as gr
-from gradio.utils import get_upload_folder
 
 from multimodal.retrieval.export import export
 from multimodal.retrieval.library import Library
 from multimodal.retrieval.records import Picture
 from multimodal.ui.deeds import Deeds, skip
+from multimodal.ui.fetched import fetched_file
 from multimodal.ui.picture_details import PictureDetails
 from multimodal.ui.results import Results
 from multimodal.ui.rights import Rights
@@ -53,8 +51,8 @@ class SelectionDeeds(Deeds):
 
         def write(shown: Shown, picked: tuple[int, ...], language: str) -> list:
             def act() -> list:
-                path = Path(tempfile.mkdtemp(prefix="library-", dir=get_upload_folder())) / f"pictures.{form}"
-                export(self.library, picked or shown.ids, form, path, self._where)
+                with fetched_file(f"pictures.{form}") as path:
+                    export(self.library, picked or shown.ids, form, path, self._where)
                 return [str(path), ""]
 
             return self.attempt(act, language, lambda said: [None, said])

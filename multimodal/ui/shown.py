@@ -38,11 +38,13 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Shown:
-    """What came of it: `hits` are (id, score, by words); `total` is how many pictures there are, where no likeness was asked for."""
+    """What came of it: `hits` are (id, score, by words); `total` is how many pictures there are, where no likeness was asked for; `full`:
+    as many came as were asked for."""
 
     wanted: Wanted = field(default_factory=Wanted)
     hits: tuple[tuple[int, float | None, bool], ...] = ()
     total: int | None = None
+    full: bool = False
     at_least: float | None = None
     nearest: float | None = None
 
@@ -56,7 +58,7 @@ class Shown:
         """Whether more pictures could come."""
         if self.total is not None:
             return len(self.hits) < self.total
-        return len(self.hits) == self.wanted.count < MOST_RESULTS
+        return self.full and self.wanted.count < MOST_RESULTS
 
     def more(self) -> Wanted:
         """The same and a page more."""
@@ -92,7 +94,7 @@ def look_up(library: Library, wanted: Wanted) -> Shown:
         return Shown(replace(wanted, sort=sort), hits, library.store.count(wanted.filter))
     found = library.find(wanted.query())
     hits = tuple((hit.picture.id, hit.score, hit.by_words) for hit in found.hits)
-    return Shown(wanted, hits, None, found.at_least, found.nearest)
+    return Shown(wanted, hits, None, len(hits) == wanted.count, found.at_least, found.nearest)
 
 
 def found_html(shown: Shown, library: Library, language: str) -> str:

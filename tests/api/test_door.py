@@ -270,6 +270,8 @@ def test_the_model_is_not_called_past_the_queue(client: httpx.Client, page: dict
         "/gradio_api/file=https://desk.example/x.png",
         "/gradio_api/file=HTTP://desk.example/x.png",
         "/gradio_api/file%3Dhttp%3A%2F%2Fdesk.example/x.png",
+        "/gradio_api/file/http://desk.example/x.png",
+        "/gradio_api/file//etc/passwd",
     ],
 )
 def test_what_the_page_does_not_need_is_not_served(client: httpx.Client, path: str) -> None:

@@ -447,6 +447,20 @@ def test_others_cannot_try_out_which_folders_there_are(tmp_path: Path) -> None:
     desk.close()
 
 
+def test_a_visitor_takes_back_only_what_a_visitor_took_out(tmp_path: Path) -> None:
+    desk = Desk(Settings(host="0.0.0.0", share_library=True, data_dir=tmp_path))
+    desk.library.open(encoder=False, watch=False)
+    for colour in ("red", "blue"):
+        Image.new("RGB", (9, 9), colour).save(tmp_path / f"{colour}.png")
+    one, two = desk.library.take([(tmp_path / f"{colour}.png", f"{colour}.png") for colour in ("red", "blue")]).ids
+    client, own = client_of(desk), desk.library.remove([one])
+    refused = client.post(f"/library/removals/{own}/undo")
+    assert (refused.status_code, error_of(refused)["code"]) == (404, "removal_gone")
+    taken = client.delete(f"/library/images/{two}").json()["undo"]
+    assert client.post(f"/library/removals/{taken}/undo").json()["ids"] == [two]
+    desk.close()
+
+
 def test_the_library_opens_in_the_background(tmp_path: Path) -> None:
     response = client_of(Desk(Settings(data_dir=tmp_path))).get("/library/images")
     assert (response.status_code, error_of(response)["code"]) == (503, "library_closed")

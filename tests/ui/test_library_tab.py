@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -18,6 +19,7 @@ from multimodal.desk import Desk
 from multimodal.errors import UserError
 from multimodal.retrieval.encoder import MODELS
 from multimodal.retrieval.progress import Progress
+from multimodal.retrieval.query import read_terms
 from multimodal.retrieval.records import Failure
 from multimodal.settings import Settings
 from multimodal.ui import encoder_box
@@ -344,6 +346,29 @@ def test_what_is_taken_out_can_come_back(tab):
     assert all(skipped(value) for value in tab.selecting.remove_picked(before, (), None, "en"))
 
 
+def test_after_some_were_taken_out_there_is_still_more_to_come(tab):
+    found = look_up(tab.library, replace(Wanted(read_terms("a red circle")), count=4, at_least=-1.0))
+    assert found.has_more
+    assert found.without(set(found.ids[:2])).has_more
+
+
+def test_a_disk_that_refuses_is_told_and_a_fault_in_the_model_ends_in_a_sentence(tab, monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "nowhere" / "at all"))
+    assert "labels.csv cannot be written" in list(tab.made.labels.label("circle, star", "all", tab.everything, "en"))[-1][1]
+    assert "pictures.csv cannot be written" in tab.selecting.exporter("csv")(tab.everything, (), "en")[1]
+
+    def broken(*_: object):
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("multimodal.ui.ask_box.ask_library", broken)
+    asking = tab.made.asking
+    for _ in range(2):  # the next question can be asked
+        *_, last = asking.ask("What is it?", 2, tab.everything, "en", SimpleNamespace(session_hash="one"))
+        values = told(asking.outputs(), last)
+        assert "ZeroDivisionError" in values["ask-said"]
+        assert (values["ask-pictures"]["visible"], values["stop-asking"]["visible"]) == (True, False)
+
+
 @pytest.mark.parametrize("form", ["csv", "json", "zip"])
 def test_what_is_marked_is_saved_or_else_all_that_is_shown(tab, form):
     few = replace(tab.everything, hits=tab.everything.hits[:5])
@@ -393,7 +418,7 @@ def test_a_folder_is_added_watched_and_taken_out(make_tab, tmp_path):
     said, timer = tab.bringing.add_folder(f' "{file.parent}" ', False, "en")
     assert (said, timer["active"]) == ("", True)
     assert tab.library.adding.wait(20)
-    values = told(tab.adding.refreshed(), tab.adding.refresh("zh", changed=True))
+    values = told(tab.adding.refreshed(), tab.adding.refresh("zh", changed=True, gone=False))
     assert "完成：处理 1" in values["adding-progress"]
     assert values["folders"]["choices"] == [(f"{file.parent}（1）", str(file.parent))]
     tab.bringing.toggle_watch(str(file.parent), "en")
@@ -407,16 +432,33 @@ def test_a_folder_is_added_watched_and_taken_out(make_tab, tmp_path):
     assert "Your pictures, found by what they show" in values["found"]  # it is empty again
 
 
+def test_a_folder_that_has_gone_is_chosen_no_more(make_tab, tmp_path):
+    tab = make_tab()
+    folders = [painted(tmp_path / name / "a.png").parent for name in ("first", "second")]
+    for folder in folders:
+        tab.bringing.add_folder(str(folder), False, "en")
+    assert tab.library.adding.wait(20)
+    known = tab.made.refresh(None, Shown(), (), "en")[0]
+    tab.library.watch_folder(str(folders[0]), True)
+    known, _, _, choice, *rest = tab.made.refresh(known, Shown(), (), "en")
+    assert "value" not in choice
+    assert "value" not in told(tab.adding.refreshed(), rest[: len(tab.adding.refreshed())])["folders"]
+    tab.library.drop_folder(str(folders[0]))
+    _, _, _, choice, *rest = tab.made.refresh(known, Shown(), (), "en")
+    assert (choice["value"], len(choice["choices"])) == ("", 2)
+    assert told(tab.adding.refreshed(), rest[: len(tab.adding.refreshed())])["folders"]["value"] is None
+
+
 def test_example_pictures_go_and_come_back(make_tab, tmp_path):
     tab = make_tab()
     fill(tab.library, tmp_path / "samples", 3)
     painted(tmp_path / "mine.png")
     tab.library.take([(tmp_path / "mine.png", "mine.png")])
-    assert told(tab.adding.refreshed(), tab.adding.refresh("en", changed=True))["remove-samples"]["visible"]
+    assert told(tab.adding.refreshed(), tab.adding.refresh("en", changed=True, gone=False))["remove-samples"]["visible"]
     values = told(tab.bringing.outputs(), tab.bringing.remove_samples(tab.everything, (), "en"))
     assert "example pictures were taken out" in values["undo-text"]
     assert tab.library.store.count() == 1
-    assert not told(tab.adding.refreshed(), tab.adding.refresh("en", changed=True))["remove-samples"]["visible"]
+    assert not told(tab.adding.refreshed(), tab.adding.refresh("en", changed=True, gone=False))["remove-samples"]["visible"]
 
 
 @pytest.mark.parametrize(
@@ -627,7 +669,7 @@ def test_a_visitor_of_a_shared_library_sees_no_paths_and_names_no_folder(make_ta
     for form in ("csv", "json"):
         path, _ = tab.selecting.exporter(form)(tab.everything, (), "en")
         assert str(file.parent) not in Path(path).read_text(encoding="utf-8")
-    refreshed = repr(tab.adding.refresh("en", changed=True))
+    refreshed = repr(tab.adding.refresh("en", changed=True, gone=False))
     assert str(file.parent) not in refreshed
     assert shown(tab.search(folder="/nowhere")).wanted.filter.folder == ""
     for act in (
@@ -657,7 +699,7 @@ def test_everything_is_said_in_the_other_language(tab):
     english, chinese = (tab.made.texts.say(language) for language in LANGUAGES)
     for one, other in zip(english, chinese, strict=True):
         assert one != other
-    values = told(tab.made.refreshed(), tab.made.refresh(("en",), tab.everything, (), "zh"))
+    values = told(tab.made.refreshed(), tab.made.refresh(tab.made.refresh(None, tab.everything, (), "en")[0], tab.everything, (), "zh"))
     assert "张图片" in values["found"]
     assert "：详情" in values["gallery"]
 
