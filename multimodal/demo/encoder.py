@@ -24,7 +24,8 @@ from multimodal.demo.lessons import LANGUAGES
 from multimodal.demo.recall import calibrate
 from multimodal.demo.scenery import Scenes, judge
 from multimodal.retrieval.encoder import load_encoder
-from multimodal.training.dual_encoder import Collator, DualEncoderTrainer, make_dual_encoder
+from multimodal.training.dual_encoder import DualEncoderTrainer, make_dual_encoder
+from multimodal.training.examples import Collator
 
 SIDE = 64  # pixels; any picture is brought to a square of this side
 LONGEST = 32  # tokens

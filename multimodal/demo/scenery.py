@@ -14,7 +14,8 @@ from multimodal.demo import world
 from multimodal.demo.captions import draw_outside, is_held_out_text, say
 from multimodal.demo.claims import Claim, altered, draw_part_claim, is_held_out, is_true, whole
 from multimodal.demo.lessons import LANGUAGES
-from multimodal.training.dual_encoder import LEFT_OUT, Example
+from multimodal.training.contrastive import LEFT_OUT
+from multimodal.training.examples import Example
 
 ELSEWHERE = 0.06  # of the pictures
 

@@ -1,67 +1,19 @@
-"""A dual encoder of transformers, learned by contrast: captioned pictures, InfoNCE, and transformers' Trainer around it."""
+"""A dual encoder of transformers, learned by contrast, with transformers' Trainer around it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import torch
-from PIL import Image
-from torch.nn.functional import softplus
-from transformers import (
-    BaseImageProcessor,
-    PreTrainedConfig,
-    PreTrainedTokenizerBase,
-    Trainer,
-    VisionTextDualEncoderConfig,
-    VisionTextDualEncoderModel,
-)
+from transformers import PreTrainedConfig, Trainer, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
+
+from multimodal.training.cached import Batch, backward, gathered, pieces_of
+from multimodal.training.contrastive import contrastive_loss, same_key_or_caption
 
 HOTTEST = math.log(100.0)  # of the logit scale, as in CLIP (Radford et al. 2021, section 2.5)
-LEFT_OUT = -1
-
-
-@dataclass(frozen=True)
-class Example:
-    """A picture (RGB) with its captions. Examples with one `key` show the same: each one's captions fit all their pictures."""
-
-    picture: Image.Image
-    captions: tuple[str, ...]
-    key: Hashable
-
-
-def same_key_or_caption(examples: Sequence[Example]) -> torch.Tensor:
-    """Which caption fits which picture, int64 [captions, pictures].
-
-    1 where the keys agree or one of the picture's own captions is the same text, else 0.
-    """
-    rows = [
-        [int(example.key == other.key or caption in other.captions) for other in examples]
-        for example in examples
-        for caption in example.captions
-    ]
-    return torch.tensor(rows, dtype=torch.int64).reshape(-1, len(examples))
-
-
-@dataclass(frozen=True)
-class Collator:
-    """Examples into the model's inputs, and `matches`: what `judge` says of them, which caption fits which picture.
-
-    That is int64 [captions, pictures] of 1 (it fits), 0 (it does not) and LEFT_OUT (nothing is learned from the pair).
-    """
-
-    tokenizer: PreTrainedTokenizerBase
-    image_processor: BaseImageProcessor
-    longest: int  # tokens of a caption; what is longer is cut
-    judge: Callable[[Sequence[Any]], torch.Tensor] = same_key_or_caption
-
-    def __call__(self, examples: Sequence[Example]) -> dict[str, torch.Tensor]:
-        captions = [caption for example in examples for caption in example.captions]
-        texts = self.tokenizer(captions, padding=True, truncation=True, max_length=self.longest, return_tensors="pt")
-        pictures = self.image_processor(images=[example.picture for example in examples], return_tensors="pt")
-        return {**texts, "pixel_values": pictures["pixel_values"], "matches": self.judge(examples)}
+FITTING = ("keys", "texts", "owners", "matches")  # of a batch: what tells which caption fits which picture
 
 
 def make_dual_encoder(vision: PreTrainedConfig, text: PreTrainedConfig, dimension: int, **attributes: object) -> VisionTextDualEncoderModel:
@@ -70,52 +22,75 @@ def make_dual_encoder(vision: PreTrainedConfig, text: PreTrainedConfig, dimensio
     return VisionTextDualEncoderModel(config)
 
 
-def info_nce(logits: torch.Tensor, matches: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
-    """InfoNCE over the rows (van den Oord et al. 2018, eq. 4), for rows with several positives, or none.
-
-    `logits` [rows, columns]; `matches` the same shape: 1 positive, 0 negative, LEFT_OUT neither. Each positive is set against the row's
-    negatives, and not against other positives; a row's loss is the mean over its positives.
-    `threshold`, the logit from which a pair is a match, is one more candidate: a negative in rows with positives, the positive in rows
-    without any. Where it is None such rows have no loss.
-    """
-    positive = matches == 1
-    counts = positive.sum(1)
-    smallest = torch.finfo(logits.dtype).min / 2
-    against = logits.masked_fill(matches != 0, smallest).logsumexp(1)
-    without = softplus(against - threshold) if threshold is not None else torch.zeros_like(against)
-    if threshold is not None:
-        against = torch.logaddexp(against, threshold.expand_as(against))
-    # -log(e^p / (e^p + sum e^n)) = softplus(log sum e^n - p)
-    fitted = (softplus(against[:, None] - logits) * positive).sum(1) / counts.clamp(min=1)
-    rows = torch.where(counts > 0, fitted, without)
-    used = len(rows) if threshold is not None else int((counts > 0).sum())
-    return rows.sum() / max(1, used)
-
-
-def contrastive_loss(logits: torch.Tensor, matches: torch.Tensor, threshold: torch.Tensor | None = None) -> torch.Tensor:
-    """The mean of InfoNCE from words to pictures and back. `logits` and `matches` are [captions, pictures]; see info_nce."""
-    return (info_nce(logits, matches, threshold) + info_nce(logits.T, matches.T, threshold)) / 2
-
-
 class DualEncoderTrainer(Trainer):
-    """Trainer for batches of a Collator.
+    """Trainer for batches of a Collator. Every caption of a step is set against every picture of it: of all processes, and of all batches
+    that are accumulated.
 
+    `piece`: captions and pictures computed at once; None: a whole batch of a process. It moves nothing but memory and time.
     `threshold`: the cosine from which words and a picture are to match. None: only their order is learned.
+    `measure`: what `evaluate` tells of the model, by name.
     """
 
-    def __init__(self, *args: Any, threshold: float | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *args: Any,
+        piece: int | None = None,
+        threshold: float | None = None,
+        measure: Callable[[VisionTextDualEncoderModel], dict[str, float]] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(*args, **kwargs)
-        self.threshold = threshold
+        self.piece, self.threshold, self.measure = piece, threshold, measure
+        self._held: list[Batch] = []  # of the step that is being gathered
 
-    def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, torch.Tensor], return_outputs: bool = False, num_items_in_batch: object = None
-    ) -> Any:
-        """The symmetric InfoNCE of the batch, in float32."""
-        matches = inputs["matches"]
+    def training_step(self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: object = None) -> torch.Tensor:
+        """Hold the batch until the step has all of its own, then compute all their gradients. Returns the loss: 0 for what is held."""
+        self._held.append(self._prepare_inputs(inputs))
+        if not self.accelerator.sync_gradients:
+            return torch.zeros((), device=self.args.device)
+        batches, self._held = self._held, []
+        model.train()
         scale = self.accelerator.unwrap_model(model).logit_scale
         with torch.no_grad():
             scale.clamp_(max=HOTTEST)
-        outputs = model(**{name: tensor for name, tensor in inputs.items() if name != "matches"})
-        threshold = None if self.threshold is None else self.threshold * scale.exp()
-        loss = contrastive_loss(outputs.logits_per_text.float(), matches, threshold)
-        return (loss, outputs) if return_outputs else loss
+        matches = self._matches(batches)
+
+        def loss(captions: torch.Tensor, pictures: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+            heat = scale.exp()
+            return contrastive_loss(heat * captions @ pictures.T, matches, None if self.threshold is None else self.threshold * heat)
+
+        inputs_alone = [{name: tensor for name, tensor in batch.items() if name not in FITTING} for batch in batches]
+        pieces = [piece for batch in inputs_alone for piece in pieces_of(batch, self.piece)]
+        return backward(self.accelerator, model, pieces, _features, loss, scale, self.compute_loss_context_manager)
+
+    def evaluate(self, eval_dataset: object = None, ignore_keys: object = None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """What `measure` finds, logged."""
+        model = self.accelerator.unwrap_model(self.model)
+        model.eval()
+        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.measure(model).items()}
+        self.log(metrics)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _matches(self, batches: list[Batch]) -> torch.Tensor:
+        """int64 [captions, pictures] of all batches of all processes, in the order in which `backward` joins their features."""
+        if "matches" in batches[0]:
+            if len(batches) > 1 or self.accelerator.num_processes > 1:
+                raise ValueError("what a judge says of one batch cannot be joined with another's")
+            return batches[0]["matches"]
+        owners, before = [], 0
+        for batch in batches:
+            owners.append(batch["owners"] + before)
+            before += len(batch["keys"])
+        keys = gathered(self.accelerator, torch.cat([batch["keys"] for batch in batches]))
+        texts = gathered(self.accelerator, torch.cat([batch["texts"] for batch in batches]))
+        owned, before = [], 0
+        for own, part in zip(gathered(self.accelerator, torch.cat(owners)), keys, strict=True):
+            owned.append(own + before)
+            before += len(part)
+        return same_key_or_caption(torch.cat(keys), torch.cat(texts), torch.cat(owned))
+
+
+def _features(model: torch.nn.Module, piece: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+    outputs = model(**piece)
+    return outputs.text_embeds, outputs.image_embeds

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torch.nn.functional import cross_entropy, normalize
+from torch.nn.functional import normalize
 from transformers import AutoImageProcessor, AutoTokenizer, VisionTextDualEncoderModel
 
 from multimodal.demo import encoder, recall, world
@@ -19,7 +19,6 @@ from multimodal.demo.captions import caption, draw_outside, is_held_out_text, sa
 from multimodal.demo.claims import SEVERAL, Claim, Part, altered, draw_part_claim, is_held_out, is_true, whole
 from multimodal.demo.library import draw_library, make_library
 from multimodal.retrieval.encoder import Encoder, load_encoder
-from multimodal.training.dual_encoder import LEFT_OUT, Example, contrastive_loss, info_nce, same_key_or_caption
 from tests.conftest import ROOT
 
 BUNDLED = ROOT / "assets" / "demo-encoder"
@@ -87,38 +86,6 @@ def test_training_never_meets_what_is_held_out():
         said = [claim for claim in example.claims if claim and (claim.relation or claim.parts[0].number != 1)]
         assert not any(map(is_held_out, said))  # one thing by itself is also said of pictures with two
         assert not any(map(is_held_out_text, example.captions))
-
-
-def test_the_loss_of_one_positive_a_row_is_cross_entropy():
-    logits = torch.randn(6, 6, generator=torch.Generator().manual_seed(0)) * 4
-    expected = (cross_entropy(logits, torch.arange(6)) + cross_entropy(logits.T, torch.arange(6))) / 2
-    torch.testing.assert_close(contrastive_loss(logits, torch.eye(6, dtype=torch.int64)), expected)
-
-
-def test_positives_do_not_compete_and_what_is_left_out_teaches_nothing():
-    logits = torch.tensor([[2.0, 1.0, 0.0, 3.0]], requires_grad=True)
-    loss = info_nce(logits, torch.tensor([[1, 1, 0, LEFT_OUT]]))
-    expected = [cross_entropy(torch.tensor([[positive, 0.0]]), torch.tensor([0])) for positive in (2.0, 1.0)]
-    torch.testing.assert_close(loss, torch.stack(expected).mean())
-    loss.backward()
-    assert logits.grad[0, 3] == 0
-    assert (logits.grad[0, :2] < 0).all()
-
-
-def test_a_row_without_positives_is_pushed_under_the_threshold():
-    logits = torch.tensor([[2.0, -1.0]], requires_grad=True)
-    none = torch.zeros(1, 2, dtype=torch.int64)
-    assert info_nce(logits, none) == 0
-    loss = info_nce(logits, none, torch.tensor(0.5))
-    torch.testing.assert_close(loss, cross_entropy(torch.tensor([[0.5, 2.0, -1.0]]), torch.tensor([0])))
-    loss.backward()
-    assert (logits.grad > 0).all()
-
-
-def test_equal_captions_and_keys_are_no_negatives():
-    picture = Image.new("RGB", (4, 4))
-    examples = [Example(picture, ("a", "b"), 1), Example(picture, ("b", "c"), 2), Example(picture, ("d",), 1)]
-    assert same_key_or_caption(examples).tolist() == [[1, 0, 1], [1, 1, 1], [1, 1, 0], [0, 1, 0], [1, 0, 1]]
 
 
 @torch.inference_mode()
