@@ -13,6 +13,7 @@ from multimodal.chat.options import Options
 from multimodal.desk import Desk
 from multimodal.errors import UserError
 from multimodal.media import take
+from multimodal.retrieval.query import LONGEST_TEXT
 
 log = logging.getLogger(__name__)
 
@@ -25,7 +26,7 @@ BLOCK = 200  # pictures looked up at once
 class Writing:
     """How far it has come. `state`: 'idle', 'running', 'done', 'cancelled', or 'failed' with its `error`.
 
-    `passed_over`: pictures that could not be read.
+    `passed_over`: pictures that could not be read, were described by somebody meanwhile, or of which the model said nothing.
     """
 
     state: str = "idle"
@@ -98,10 +99,12 @@ class Captioner:
             self.progress = replace(self.progress, state="failed", error=UserError("answer_failed", reason=type(error).__name__))
 
     def _write(self, id: int, question: str) -> bool:
-        """Whether the picture could be read, and was still there when its caption was written."""
-        library = self.desk.library
+        """Whether a caption was written: the picture could be read, and was still there, without a caption, when it was."""
+        library, written = self.desk.library, False
         try:
             picture = library.picture(id)
+            if picture.captions:  # those of a block are looked up at once, and that may be hours ago
+                return False
             media = take(library.original(picture), picture.name, self.desk.limits, only="picture", stop=self._stop)
         except UserError as error:
             log.warning("%s", error)
@@ -110,9 +113,9 @@ class Captioner:
         for event in self.desk.answer(conversation, Options(LONGEST), self._stop):
             if isinstance(event, Done) and not event.stopped and event.text.strip():
                 try:
-                    present = [caption.text for caption in library.picture(id).captions]
+                    written = not library.picture(id).captions
                 except UserError as error:  # taken out meanwhile
                     log.warning("%s", error)
-                    return False
-                library.set_captions(id, [*present, event.text.strip()], "model")
-        return True
+                if written:
+                    library.set_captions(id, [event.text.strip()[:LONGEST_TEXT]], "model")
+        return written

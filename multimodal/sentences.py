@@ -158,8 +158,8 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
     "bad_field": (422, "The field {field} cannot be {value!r}: it takes {wanted}.", "字段 {field} 不能是 {value!r}：应为 {wanted}。"),
     "bad_request": (
         400,
-        "The request could not be read ({reason}): send multipart/form-data as the documentation shows.",
-        "无法读取请求（{reason}）：请按文档以 multipart/form-data 发送。",
+        "The request could not be read ({reason}): send a form or JSON as the documentation shows.",
+        "无法读取请求（{reason}）：请按文档发送表单或 JSON。",
     ),
     "wrong_method": (405, "{path} does not take {method}: send {wanted}.", "{path} 不接受 {method}：请用 {wanted}。"),
     "not_served": (
@@ -220,6 +220,11 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         422,
         "{name} is damaged or cut short and cannot be read as a picture: save or copy it again.",
         "{name} 已损坏或不完整，无法作为图片读取：请重新保存或复制。",
+    ),
+    "picture_no_memory": (
+        507,
+        "Memory does not suffice to read {name}: close other programs, then look again.",
+        "内存不足，无法读取 {name}：请关闭其他程序后重新扫描。",
     ),
     "sound_broken": (
         422,
@@ -362,6 +367,12 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "There is no folder {name}: write the path of one that is on this computer.",
         "没有文件夹 {name}：请填写本机上已有文件夹的路径。",
     ),
+    "folder_empty": (
+        409,
+        "There is no picture in the folder {name} although {count} were read in it, and nothing was forgotten: connect its disk,"
+        " or take the folder out of the library.",
+        "文件夹 {name} 里没有图片，而之前读到过 {count} 张，因此没有忘记任何内容：请连接其所在磁盘，或从图片库移除该文件夹。",
+    ),
     "folder_unreadable": (
         403,
         "The folder {name} cannot be looked into ({reason}): change its permissions, then look again.",
@@ -386,6 +397,21 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         507,
         "Memory does not suffice for even one picture at a time: close other programs, or choose a smaller encoder.",
         "内存不足，连一张图片也处理不了：请关闭其他程序，或换更小的编码器。",
+    ),
+    "picture_waiting": (
+        503,
+        "Picture {id} cannot be compared yet, as its vector is still being made: try again in a moment.",
+        "编号为 {id} 的图片的向量还在计算，暂时不能比较：请稍后再试。",
+    ),
+    "caption_too_long": (
+        400,
+        "A caption has {count} characters and the limit is {limit}: say it shorter, or in several lines.",
+        "一条说明有 {count} 个字符，上限是 {limit}：请缩短，或分成几行。",
+    ),
+    "captions_too_many": (
+        400,
+        "There are {count} captions and the limit for a picture is {limit}: leave some out.",
+        "共有 {count} 条说明，每张图片的上限是 {limit} 条：请减少。",
     ),
     "picture_gone": (404, "There is no picture {id} in the library: look it up again.", "图片库里没有编号为 {id} 的图片：请重新查找。"),
     "export_too_large": (
@@ -417,5 +443,94 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         404,
         "The file of {name} is not where it was: bring it back, or add its folder again.",
         "{name} 的文件已不在原处：请放回原处，或重新添加其文件夹。",
+    ),
+    # data sets for training
+    "set_not_found": (
+        404,
+        "There is no data set at {path}: write the path of a folder or file that is on this computer.",
+        "{path} 处没有数据集：请填写本机上已有文件夹或文件的路径。",
+    ),
+    "set_unknown": (
+        422,
+        "No captions in a known form were found at {path}: give a folder with Flickr8k.token.txt, captions.txt, captions.csv,"
+        " captions_train2017.json, dataset_*.json or one .jsonl file, or give such a file itself.",
+        "{path} 处没有已知格式的图片描述：请给出含 Flickr8k.token.txt、captions.txt、captions.csv、captions_train2017.json、"
+        "dataset_*.json 或一个 .jsonl 文件的文件夹，或直接给出这样的文件。",
+    ),
+    "set_ambiguous": (
+        422,
+        "Captions lie in several places of {path} ({names}): give the path of one of these files.",
+        "{path} 里有多份图片描述（{names}）：请给出其中一个文件的路径。",
+    ),
+    "set_not_text": (
+        422,
+        "{path} is no text in UTF-8 from line {line} on: save it as UTF-8.",
+        "{path} 从第 {line} 行起不是 UTF-8 文本：请另存为 UTF-8。",
+    ),
+    "set_not_json": (
+        422,
+        "{path} is no JSON at line {line}: mend it, or download it again.",
+        "{path} 的第 {line} 行不是 JSON：请修正，或重新下载。",
+    ),
+    "set_columns": (
+        422,
+        "The first line of {path} does not name the columns: write image,caption there, and split if there is such a column.",
+        "{path} 的第一行没有列名：请写上 image,caption，如有划分列再加 split。",
+    ),
+    "set_empty": (
+        422,
+        "The data set at {path} has no picture with a caption that can be used ({problem}): bring pictures and captions together first.",
+        "{path} 处的数据集没有可用的带描述的图片（{problem}）：请先让图片和描述对应起来。",
+    ),
+    "matplotlib_missing": (
+        503,
+        "Plots are drawn with matplotlib, which is not installed: run pip install matplotlib, or ask for no plot.",
+        "绘图需要 matplotlib，但没有安装：请运行 pip install matplotlib，或不要求绘图。",
+    ),
+    # training
+    "training_there": (
+        409,
+        "There is a training in {path} already: go on with it by --resume, or choose another --output.",
+        "{path} 中已有一次训练：请用 --resume 继续，或换一个 --output。",
+    ),
+    "training_other": (
+        409,
+        "The training in {path} was begun otherwise ({what}): begin it as it was, or choose another --output.",
+        "{path} 中的训练使用了不同的设置（{what}）：请沿用原来的设置，或换一个 --output。",
+    ),
+    "training_disk": (
+        507,
+        "{path} cannot be written ({reason}): make room there, and go on by --resume; the last checkpoint is kept.",
+        "无法写入 {path}（{reason}）：请腾出空间，然后用 --resume 继续；最后一个检查点已保留。",
+    ),
+    "training_nan": (
+        500,
+        "The loss of step {step} is no number any more: begin anew with a lower --lr; the last good checkpoint is kept.",
+        "第 {step} 步的损失已不是数值：请用更小的 --lr 重新开始；最后一个正常的检查点已保留。",
+    ),
+    "training_out_of_memory": (
+        507,
+        "Memory ran out with {piece} pictures at once: choose a smaller --piece, which changes nothing that a batch of {batch} teaches.",
+        "同时计算 {piece} 张图片时内存不足：请减小 --piece，批大小 {batch} 的学习效果不变。",
+    ),
+    "training_too_few": (
+        422,
+        "The data set has {count} pictures to train with, and {least} are the least: add pictures with captions.",
+        "数据集只有 {count} 张用于训练的图片，至少需要 {least} 张：请添加带描述的图片。",
+    ),
+    "training_no_pictures": (
+        422,
+        "None of the pictures of the data set can be opened: look at it with `train check --deep`.",
+        "数据集中没有一张图片可以打开：请用 `train check --deep` 查看。",
+    ),
+    "backbone_unknown": (
+        422,
+        "{path} is a {kind}, which cannot be a tower of a dual encoder: choose a model with one hidden_size, such as a ViT or a BERT.",
+        "{path} 是 {kind}，不能用作双编码器的一部分：请选择具有单一 hidden_size 的模型，如 ViT 或 BERT。",
+    ),
+    "split_empty": (
+        422,
+        "The data set in {path} has no pictures to {split} with: choose another --split, or see `train check`.",
+        "{path} 的数据集没有 {split} 部分的图片：请换一个 --split，或用 `train check` 查看。",
     ),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import csv
 import json
 import os
@@ -9,10 +10,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from transformers.utils.logging import disable_progress_bar, enable_progress_bar
 
 from multimodal.__main__ import main
 from multimodal.media import Limits
+from multimodal.retrieval import library as library_module
 from multimodal.retrieval.library import Library
 from multimodal.settings import KEYS
 from tests.conftest import EXAMPLES, ROOT
@@ -130,6 +134,29 @@ def test_words_find_pictures(run: Run) -> None:
     answer = json.loads(said)
     assert (status, answer["results"], answer["threshold"]) == (0, [], 1)
     assert -1 < answer["nearest"] < 1
+
+
+def test_the_encoder_is_waited_for_however_long_it_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(library_module, "PATIENCE_SECONDS", 0.0)
+    status, said, told = run("search", "cat", "--json")
+    assert (status, told) == (0, "")
+    assert json.loads(said)["results"]
+
+
+def test_ctrl_c_ends_the_wait_for_the_encoder(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    arrived = threading.Event()
+
+    def download(*_: object) -> SimpleNamespace:
+        threading.Timer(0.3, _thread.interrupt_main).start()
+        arrived.wait(60)
+        return SimpleNamespace(close=lambda: None)
+
+    monkeypatch.setattr("multimodal.retrieval.encoder.load_encoder", download)
+    monkeypatch.setattr(library_module, "LEAVING_SECONDS", 0.1)
+    began = time.monotonic()
+    assert run("search", "cat") == (1, "", "")
+    assert time.monotonic() - began < 10
+    arrived.set()
 
 
 def test_a_picture_finds_itself(run: Run, photos: Path) -> None:
@@ -245,7 +272,7 @@ def test_an_export_has_what_the_filters_describe(run: Run, tmp_path: Path) -> No
 
 def test_a_check_finds_and_repairs(run: Run, environment: dict[str, str]) -> None:
     assert run("check", "--deep", "--no-encoder") == (0, "All is sound. Pictures: 4.\n", "")
-    left = Path(environment["DATA_DIR"]) / "library" / "originals" / "ab" / "abc.png"
+    left = Path(environment["DATA_DIR"]) / "library" / "originals" / "ab" / "abc.png.1-2.part"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"left")
     status, said, _ = run("check", "--no-encoder", "--json")

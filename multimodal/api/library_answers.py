@@ -172,8 +172,9 @@ class LibraryAnswers:
         text = request.path_params["number"]
         number = _whole(text)
         own = number in self._removals or not self.desk.settings.shared
+        folder = self.library.store.dropped_folder(number) if number and own else None
         ids = self.library.undo(number) if number and own else []
-        if not ids:
+        if not ids and not folder:
             raise UserError("removal_gone", number=text[:40])
         return {"restored": len(ids), "ids": ids}
 

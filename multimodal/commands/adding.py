@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +26,7 @@ def add(session: Session, options: argparse.Namespace) -> int:
     adding, store = session.library.adding, session.library.store
     paths = [as_path(text) for text in options.paths]
     for path in paths:
-        if not path.exists():
+        if not os.path.exists(path):
             raise UserError("file_missing", name=str(path))
     counts, complete = dict.fromkeys(COUNTED, 0), True
     session.load_encoder()
@@ -40,7 +41,7 @@ def add(session: Session, options: argparse.Namespace) -> int:
         _count(counts, adding.progress)
         complete = False
         session.tell(f"\n{session.say('broken_off')}")
-    for folder in filter(Path.is_dir, paths if options.watch else []):
+    for folder in filter(os.path.isdir, paths if options.watch else []):
         store.add_folder(str(folder), watched=True)
     failures = [
         {"path": failure.path, **of_failure(failure, session.language)}
@@ -56,10 +57,10 @@ def add(session: Session, options: argparse.Namespace) -> int:
 def _parts(session: Session, paths: list[Path]) -> Iterator[tuple[str, Callable[[], None]]]:
     """What is to be added one after another, and what it is called: the files together, and each folder."""
     adding: Adding = session.library.adding
-    files = [path for path in paths if not path.is_dir()]
+    files = [path for path in paths if not os.path.isdir(path)]
     if files:
         yield session.say("files"), partial(adding.add_files, files)
-    for folder in filter(Path.is_dir, paths):
+    for folder in filter(os.path.isdir, paths):
         yield str(folder), partial(adding.add_folder, folder)
 
 

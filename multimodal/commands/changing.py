@@ -23,8 +23,9 @@ def remove(session: Session, options: argparse.Namespace) -> int:
 
 def undo(session: Session, options: argparse.Namespace) -> int:
     """Raises UserError where there is nothing to bring back."""
+    folder = session.library.store.dropped_folder(options.number)
     ids = session.library.undo(options.number)
-    if not ids:
+    if not ids and not folder:
         raise UserError("removal_gone", number=options.number)
     session.answer({"restored": len(ids), "ids": ids}, session.say("restored", count=len(ids)))
     return 0

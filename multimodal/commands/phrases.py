@@ -41,7 +41,7 @@ PHRASES: dict[str, tuple[str, str]] = {
 }
 
 
-def phrase(name: str, language: str, **facts: object) -> str:
+def phrase(name: str, language: str, /, **facts: object) -> str:
     """What is called `name` in 'en' or 'zh', with its facts."""
     return PHRASES[name][language == "zh"].format_map(facts)
 

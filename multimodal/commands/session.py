@@ -43,11 +43,11 @@ class Session:
         print(text, file=sys.stderr)
 
     def load_encoder(self) -> None:
-        """Wait until the library can be searched: seconds. Raises UserError."""
+        """Wait until the library can be searched: seconds, or as long as the encoder's download takes. Raises UserError."""
         self.library.switch_encoder(self.library.encoder_path)
-        self.library.search()
+        self.library.wait_for_encoder()
 
-    def say(self, name: str, **facts: object) -> str:
+    def say(self, name: str, /, **facts: object) -> str:
         """A phrase in the person's language."""
         return phrase(name, self.language, **facts)
 

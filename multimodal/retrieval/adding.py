@@ -17,6 +17,7 @@ from multimodal.retrieval.bringing import Bringing, Refused, Source
 from multimodal.retrieval.originals import Originals
 from multimodal.retrieval.progress import Meter, Progress
 from multimodal.retrieval.records import Failure
+from multimodal.retrieval.scan import nameless
 from multimodal.retrieval.store import Store
 from multimodal.retrieval.tasks import FilesTask, FillTask, FolderTask, Means, Task
 from multimodal.retrieval.thumbnails import Thumbnails
@@ -65,7 +66,9 @@ class Adding:
         What a person took out stays out. Raises UserError where there is no such folder, or the store cannot be written to.
         """
         path = _absolute(path)
-        if not path.is_dir():
+        if shown := nameless(str(path)):
+            raise UserError("file_name_unreadable", name=shown)
+        if not os.path.isdir(path):  # Path.is_dir raises where a folder above it may not be looked into
             raise UserError("folder_missing", name=str(path))
         self._store.add_folder(str(path))
         self._queue(FolderTask(path))

@@ -26,7 +26,10 @@ def batches(
     due = time.monotonic() + seconds
     try:
         while True:
-            waiting.extend(pool.submit(work, source) for source in islice(rest, window - len(waiting)))
+            for source in islice(rest, window - len(waiting)):
+                waiting.append(pool.submit(work, source))
+                if time.monotonic() >= due:  # the sources are slow themselves: what is ready does not wait until the window is full
+                    break
             if not waiting and not batch:
                 return
             if waiting and len(batch) < size:

@@ -11,6 +11,7 @@ from multimodal.errors import UserError
 from multimodal.retrieval.records import Failure, Picture
 from multimodal.retrieval.search import CaptionHit, Found
 
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # What else is told of a picture: addresses by the routes, paths by the command line.
 More = Callable[[Picture], Mapping[str, object]]
 
@@ -53,8 +54,11 @@ def of_captions(hits: Sequence[CaptionHit], pictures: Iterable[Picture]) -> list
 
 
 def time_text(seconds: float) -> str:
-    """Seconds since the epoch in this machine's time, as in 2024-05-31T18:04:00+02:00."""
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+    """Seconds since the epoch in this machine's time, as in 2024-05-31T18:04:00+02:00; of years beyond 1 to 9999 the nearest moment."""
+    try:
+        moment = EPOCH + timedelta(seconds=seconds)
+    except OverflowError:  # file systems can say it
+        moment = (datetime.max if seconds > 0 else datetime.min).replace(tzinfo=timezone.utc)
     with suppress(OSError, OverflowError, ValueError):  # Windows knows its own time from 1970 on alone
         moment = moment.astimezone()
     return moment.isoformat(timespec="seconds")
@@ -73,7 +77,5 @@ def _facts(picture: Picture, more: More) -> dict[str, object]:
 
 def of_failure(failure: Failure, language: str) -> dict[str, object]:
     """A file that could not be taken, and why, in 'en' or 'zh'."""
-    # a pair, one for each language, comes out of the store as a list
-    facts = {name: tuple(fact) if isinstance(fact, list) else fact for name, fact in failure.facts.items()}
-    message = UserError(failure.code, **facts).say(language)
+    message = UserError(failure.code, **failure.facts).say(language)
     return {"image_name": os.path.basename(failure.path), "code": failure.code, "message": message}

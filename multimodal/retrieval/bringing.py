@@ -34,6 +34,7 @@ COMMIT_SECONDS = 2.0  # at most between two commits: what a sudden end undoes
 OVERSIZE = 2  # times the encoder's side: no smaller is a picture decoded
 # A time at which no file was ever changed: one that cannot be opened is tried again each time, for rights change without a trace.
 NEVER = -1
+PASSING = ("file_unreadable", "picture_no_memory")  # what says nothing of the file itself: it may hold a picture all the same
 
 From, Item, To = TypeVar("From"), TypeVar("Item"), TypeVar("To")
 
@@ -100,21 +101,26 @@ class Bringing:
 
     def read(self, source: Source) -> Ready | Refused:
         """The picture in a file; its thumbnail is made then, and its copy kept. Raises UserError where the library's disk refuses them."""
-        encoder = self.encoder()
         try:
-            content = read_content(source.path, source.name, self.limits)
-            place = Place(str(source.path), source.bytes, source.modified)
-            picture = self.store.known(content.hash, place, encoder.space if encoder else None)
-            image = None
-            if picture is None or not self.thumbnails.is_there(content.hash):
-                read = read_picture(content, source.name, self.limits, OVERSIZE * encoder.side if encoder else 0, LONGER)
-                image = read.image
-        except UserError as error:
-            return Refused(source, error)
-        except Exception:  # one odd file is not to stop the others
-            log.exception("%s could not be read", source.path)
-            return Refused(source, UserError("picture_broken", name=source.name))
-        if image:
+            return self._read(source)
+        except MemoryError:
+            log.exception("Memory ran out over %s", source.path)
+            return Refused(source, UserError("picture_no_memory", name=source.name))
+
+    def _read(self, source: Source) -> Ready | Refused:
+        encoder = self.encoder()
+        content = _of_file(source, lambda: read_content(source.path, source.name, self.limits))
+        if isinstance(content, Refused):
+            return content
+        place = Place(str(source.path), source.bytes, source.modified)
+        picture = self.store.known(content.hash, place, encoder.space if encoder else None)
+        image = None
+        if picture is None or not self.thumbnails.is_there(content.hash):
+            side = OVERSIZE * encoder.side if encoder else 0
+            read = _of_file(source, lambda: read_picture(content, source.name, self.limits, side, LONGER))
+            if isinstance(read, Refused):
+                return read
+            image = read.image
             self.thumbnails.put(content.hash, image)
         prepared = None
         if picture is None:
@@ -204,15 +210,28 @@ class Bringing:
             pool.shutdown(cancel_futures=True)
 
     def _note(self, refused: Refused) -> None:
-        """A file that has gone, or has become what is no picture, holds none any more. One that cannot be opened may still."""
+        """A file that has gone, or has become what is no picture, holds none any more. One that cannot be looked into now may still."""
         source, error = refused.source, refused.error
         path, modified = str(source.path), source.modified
-        if error.code == "file_unreadable":
+        if error.code in PASSING:
             modified = NEVER
         else:
             self.store.forget([path])
         if error.code != "file_missing":
             self.store.fail(path, source.bytes, modified, error.code, error.facts)
+
+
+def _of_file(source: Source, read: Callable[[], To]) -> To | Refused:
+    """What `read` makes of a file, or why it can make nothing of it: one odd file is not to stop the others. Raises MemoryError."""
+    try:
+        return read()
+    except UserError as error:
+        return Refused(source, error)
+    except MemoryError:
+        raise
+    except Exception:
+        log.exception("%s could not be read", source.path)
+        return Refused(source, UserError("picture_broken", name=source.name))
 
 
 def _ran_out(error: Exception) -> bool:

@@ -127,7 +127,7 @@ def check_missing(library: Library, repair: bool, wait: Callable[[Library], obje
             library.adding.fill()
         else:
             library.switch_encoder(library.encoder_path)  # which goes on to make what it lacks
-            library.search()
+            library.wait_for_encoder()
         wait(library)
     left = _missing(library, space)
     if left < missing:

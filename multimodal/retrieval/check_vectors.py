@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -73,13 +74,18 @@ class NotingKeeper(Keeper):
 
 
 def _spaces(library: Library) -> list[Space]:
-    rows = library.store.database.connection.execute("SELECT id, name, kind, dimension FROM spaces ORDER BY id").fetchall()
+    with library.store.database.reading() as connection:
+        rows = connection.execute("SELECT id, name, kind, dimension FROM spaces ORDER BY id").fetchall()
     return [Space(*row) for row in rows]
 
 
 def _wrong(library: Library, space: Space, deep: bool) -> list[int]:
     """The items whose vectors are not as they should be."""
-    connection = library.store.database.connection
+    with library.store.database.reading() as connection:
+        return _wrong_of(connection, space, deep)
+
+
+def _wrong_of(connection: sqlite3.Connection, space: Space, deep: bool) -> list[int]:
     rows = connection.execute(
         f"SELECT item FROM vectors_{space.id} WHERE length(vector) <> ? OR item NOT IN (SELECT id FROM {ITEMS[space.kind]})",
         (2 * space.dimension,),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,6 +73,11 @@ MIGRATIONS = (
     );
     CREATE INDEX changes_sequence ON changes(space, sequence);
     """,
+    # the folder that a removal dropped, and whether it was watched
+    """
+    ALTER TABLE removals ADD COLUMN folder TEXT;
+    ALTER TABLE removals ADD COLUMN watched INTEGER;
+    """,
 )
 BUSY_SECONDS = 10.0
 
@@ -84,33 +90,48 @@ class Database:
         self.path, self.read_only = path, read_only
         self._local = threading.local()
         self._writing = threading.RLock()
-        self._opened: list[sqlite3.Connection] = []
+        self._opening = threading.Lock()  # guards what follows
+        self._opened: list[tuple[weakref.ref[threading.Thread], sqlite3.Connection]] = []
         try:
-            self._migrate()
-        except sqlite3.DatabaseError as error:
+            with self._telling():
+                self._migrate()
+        except UserError:
             self.close()
-            raise self._told(error) from error
+            raise
 
     @property
     def connection(self) -> sqlite3.Connection:
-        """This thread's connection."""
+        """This thread's connection. Raises UserError where there can be none."""
         if not hasattr(self._local, "connection"):
-            self._local.connection = self._connect()
-            self._opened.append(self._local.connection)
+            with self._telling():
+                connection = self._connect()
+            with self._opening:
+                self._close_left()
+                self._opened.append((weakref.ref(threading.current_thread()), connection))
+            self._local.connection = connection
         return self._local.connection
+
+    def _close_left(self) -> None:
+        """Close what threads that have ended left open: each holds files open, and threads come and go."""
+        opened, self._opened = self._opened, []
+        for thread, connection in opened:
+            owner = thread()
+            if owner is not None and owner.is_alive():
+                self._opened.append((thread, connection))
+            else:
+                connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """A transaction in which everything read is of one moment."""
+        """A transaction in which everything read is of one moment. Raises UserError."""
         connection = self.connection
         if connection.in_transaction:  # within another: its moment
             yield connection
             return
         try:
-            connection.execute("BEGIN")
-            yield connection
-        except sqlite3.DatabaseError as error:
-            raise self._told(error) from error
+            with self._telling():
+                connection.execute("BEGIN")
+                yield connection
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
@@ -126,32 +147,34 @@ class Database:
                 yield connection
                 return
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                yield connection
-                connection.execute("COMMIT")
-            except sqlite3.DatabaseError as error:
-                raise self._told(error) from error
+                with self._telling():
+                    connection.execute("BEGIN IMMEDIATE")
+                    yield connection
+                    connection.execute("COMMIT")
             finally:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
 
     def sequence(self) -> int:
-        """The number of the last change."""
-        return self.connection.execute("SELECT sequence FROM counter").fetchone()[0]
+        """The number of the last change. Raises UserError."""
+        with self.reading() as connection:
+            return connection.execute("SELECT sequence FROM counter").fetchone()[0]
 
     def damage(self) -> list[str]:
-        """What SQLite's own check finds wrong with the file; nothing, if it is sound."""
+        """What SQLite's own check finds wrong with the file; nothing, if it is sound. Raises UserError where it cannot be opened."""
+        connection = self.connection
         try:
-            found = [row[0] for row in self.connection.execute("PRAGMA integrity_check")]
+            found = [row[0] for row in connection.execute("PRAGMA integrity_check")]
         except sqlite3.DatabaseError as error:
             return [str(error)]
         return [] if found == ["ok"] else found
 
     def close(self) -> None:
         """Ends every thread's connection; nobody may be at work."""
-        for connection in self._opened:
-            connection.close()
-        self._opened.clear()
+        with self._opening:
+            for _, connection in self._opened:
+                connection.close()
+            self._opened.clear()
         self._local = threading.local()
 
     def _connect(self) -> sqlite3.Connection:
@@ -181,6 +204,14 @@ class Database:
             raise UserError("library_older", path=str(self.path))
         for number, script in enumerate(MIGRATIONS[version:], version + 1):
             connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version={number}; COMMIT;")
+
+    @contextmanager
+    def _telling(self) -> Iterator[None]:
+        """Errors of SQLite's within the block are said to people. Raises UserError."""
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            raise self._told(error) from error
 
     def _told(self, error: sqlite3.DatabaseError) -> UserError:
         text = str(error)  # SQLite's own words; its codes are there from Python 3.11 on

@@ -19,7 +19,7 @@ from multimodal.retrieval.answers import More, in_detail, of_picture
 from multimodal.retrieval.cells import as_cell
 from multimodal.retrieval.library import Library
 from multimodal.retrieval.records import Picture
-from multimodal.retrieval.whole_file import UNFINISHED
+from multimodal.retrieval.whole_file import replacing
 
 BLOCK = 500  # pictures looked up at once
 RESERVE_BYTES = 200_000_000  # that a ZIP leaves free on its disk
@@ -37,9 +37,8 @@ def export(library: Library, ids: Sequence[int], form: str, path: Path, more: Mo
     `form`: 'csv', 'json' or 'zip'. `more` adds to what a table or JSON says of a picture. `most_bytes`: of the originals in a ZIP. A
     picture that was taken out meanwhile is left out. Raises UserError.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}{UNFINISHED}")
     try:
-        try:
+        with replacing(path) as beside:
             if form == "zip":
                 _check_size(library, ids, path.parent, most_bytes)
                 write_zip(library, ids, beside)
@@ -50,9 +49,6 @@ def export(library: Library, ids: Sequence[int], form: str, path: Path, more: Mo
                 # the mark at its beginning tells spreadsheets that it is UTF-8
                 with beside.open("w", encoding="utf-8-sig", newline="") as file:
                     write_csv(pictures_of(library, ids), file, more)
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
     except OSError as error:
         raise UserError("export_refused", path=str(path), reason=error.strerror or type(error).__name__) from error
 

@@ -20,8 +20,8 @@ SENTENCES = {
         "已重新写入。",
     ),
     "folder_away": (
-        "The folder {path} is not there (files that are known in it: {count}): connect its disk, or drop the folder.",
-        "文件夹 {path} 不存在（其中已知 {count} 个文件）：请连接其所在磁盘，或移除该文件夹。",
+        "The folder {path} is not there, or empty (files that are known in it: {count}): connect its disk, or drop the folder.",
+        "文件夹 {path} 不存在或为空（其中已知 {count} 个文件）：请连接其所在磁盘，或移除该文件夹。",
         "",
         "",
     ),
@@ -34,6 +34,13 @@ SENTENCES = {
     "copies_damaged": (
         "The library's own copies that have changed: {count}, such as {path}; put their backups in their place, or add the pictures again.",
         "图片库自存的文件有 {count} 个已改变，例如 {path}：请用备份替换，或重新添加这些图片。",
+        "",
+        "",
+    ),
+    "copies_unnamed": (
+        "The library's own copies that it does not know: {count} ({size}). They may be the only ones: add the pictures in {path} again,"
+        " or take away what nobody needs.",
+        "图片库自存的文件中有 {count} 个未被登记（{size}），它们可能是仅存的副本：请重新添加 {path} 里的图片，或删除不需要的文件。",
         "",
         "",
     ),

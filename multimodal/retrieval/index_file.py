@@ -10,15 +10,18 @@ import json
 import os
 import struct
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from multimodal.retrieval.index import Index
+from multimodal.retrieval.whole_file import replacing, sync_folder, take_away
 
 VERSION = 1
 END = struct.Struct("<II8s")
 MARK = b"omniindx"
 PIECE = 2**20  # bytes read at once
+KINDS = ("picture", "caption")  # of vectors
 
 
 class IndexUnusable(Exception):
@@ -30,39 +33,40 @@ def path_of(folder: Path, space: str, kind: str) -> Path:
     return folder / f"{kind}-{hashlib.sha256(space.encode()).hexdigest()[:16]}.faiss"
 
 
+def drop_others(folder: Path, spaces: Iterable[str]) -> None:
+    """Take away the indexes of all spaces but these, and what was left unfinished. Nobody may be writing one."""
+    kept = {path_of(folder, space, kind) for space in spaces for kind in KINDS}
+    for path in folder.glob("*"):
+        if path not in kept:
+            take_away(path)
+
+
 def write(path: Path, index: Index, space: str, kind: str, sequence: int) -> None:
     """Put the index in the place of what is there. A crash at any moment leaves the one or the other; so does OSError, which is raised.
 
     sequence: the store's, up to which the index has followed it for certain.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.new")
-    try:
-        with beside.open("wb") as file:
-            body = _Body(file)
-            count = index.dump(body.write)
-            stamp = {
-                "version": VERSION,
-                "space": space,
-                "kind": kind,
-                "dimension": index.dimension,
-                "sequence": sequence,
-                "count": count,
-                "index": index.kind,
-                "most": index.most,
-                "bytes": body.bytes,
-                "checksum": body.checksum,
-            }
-            text = json.dumps(stamp).encode()
-            file.write(text + END.pack(zlib.crc32(text), len(text), MARK))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except OSError:
-        if beside.exists():
-            beside.unlink()
-        raise
-    _sync_folder(path.parent)
+    with replacing(path) as beside, beside.open("wb") as file:
+        body = _Body(file)
+        count = index.dump(body.write)
+        stamp = {
+            "version": VERSION,
+            "space": space,
+            "kind": kind,
+            "dimension": index.dimension,
+            "sequence": sequence,
+            "count": count,
+            "index": index.kind,
+            "most": index.most,
+            "bytes": body.bytes,
+            "checksum": body.checksum,
+        }
+        text = json.dumps(stamp).encode()
+        file.write(text + END.pack(zlib.crc32(text), len(text), MARK))
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)
 
 
 def read(path: Path, space: str, kind: str, dimension: int) -> tuple[Index, int]:
@@ -129,14 +133,3 @@ def _check(file: BinaryIO, size: int, checksum: int) -> None:
         size -= len(piece)
     if found != checksum:
         raise IndexUnusable("damaged")
-
-
-def _sync_folder(folder: Path) -> None:
-    """So that the new name outlasts a loss of power, too. Windows cannot, and need not."""
-    if os.name == "nt":
-        return
-    opened = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

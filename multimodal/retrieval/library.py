@@ -17,17 +17,20 @@ from PIL import Image
 
 from multimodal.errors import UserError
 from multimodal.media import Limits
+from multimodal.retrieval import index_file
 from multimodal.retrieval.adding import Adding, Taken
 from multimodal.retrieval.duplicates import Group
 from multimodal.retrieval.grouping import groups_of
 from multimodal.retrieval.keeper import Keeper
 from multimodal.retrieval.labels import word_vectors
-from multimodal.retrieval.query import Query, Term
+from multimodal.retrieval.places import still_holds
+from multimodal.retrieval.query import LONGEST_TEXT, Query, Term
 from multimodal.retrieval.records import Filter, Picture
 from multimodal.retrieval.search import CaptionHit, Found, Hit, Search
 from multimodal.retrieval.store import Store, open_store
 from multimodal.retrieval.thumbnails import Thumbnails
 from multimodal.retrieval.watch import Watch
+from multimodal.retrieval.whole_file import take_away
 
 if TYPE_CHECKING:  # it brings torch, which takes seconds
     from multimodal.retrieval.encoder import Encoder
@@ -38,6 +41,9 @@ FOLDER = "library"  # in the data folder
 PATIENCE_SECONDS = 120.0  # for the encoder, which is loading
 KEPT_SECONDS = 30 * 24 * 3600  # what was taken out can be brought back for so long
 SAVE_SECONDS = 60.0  # between two looks whether the index wants saving
+LOOK_SECONDS = 0.2  # between two looks whether the encoder has come: Ctrl-C is heeded then, on Windows too
+LEAVING_SECONDS = 10.0  # that closing waits for an encoder that is being read; one that is still being downloaded takes longer
+MOST_CAPTIONS = 100  # of a picture
 
 
 class Library:
@@ -60,7 +66,7 @@ class Library:
         self._watch: Watch | None = None
         self._search: Search | None = None
         self._settled = threading.Event()  # the encoder is there, or could not be loaded
-        self._opening = threading.Lock()
+        self._opening = threading.Lock()  # what is open, and the encoder, change within it
         self._loading: threading.Thread | None = None
         self._closed = threading.Event()
 
@@ -107,7 +113,7 @@ class Library:
             if part:
                 part.close()
         if self._loading:
-            self._loading.join(PATIENCE_SECONDS)
+            self._loading.join(LEAVING_SECONDS)  # one that takes longer finds that all is closed, and touches nothing
         self._let_go()
         if self._store:
             self._store.database.close()
@@ -141,17 +147,27 @@ class Library:
 
         Raises UserError where one is just being loaded.
         """
-        if not self._settled.is_set():
-            raise UserError("encoder_loading")
-        self._let_go()
-        self.encoder_path = path
-        self._settled.clear()
-        self._begin_loading()
+        with self._opening:
+            _ = self.store
+            if self._closed.is_set() or not self._settled.is_set():
+                raise UserError("encoder_loading")
+            self._let_go()
+            self.encoder_path = path
+            self._settled.clear()
+            self._begin_loading()
+
+    def wait_for_encoder(self) -> None:
+        """Wait until the encoder is there, also where it has to be downloaded first. Raises UserError where it could not be loaded."""
+        _ = self.store
+        while not self._settled.wait(LOOK_SECONDS):
+            pass
+        self.search()
 
     @property
     def index_state(self) -> str:
         """'exact', 'ready' or 'building'; 'exact' also while there is no encoder."""
-        return self._search.pictures.state if self._search else "exact"
+        search = self._search
+        return search.pictures.state if search else "exact"
 
     # finding
 
@@ -179,9 +195,9 @@ class Library:
         return picture
 
     def original(self, picture: Picture) -> Path:
-        """A file that holds the picture. Raises UserError where none is there any more."""
+        """A file that still holds the picture. Raises UserError where none does."""
         for place in picture.places:
-            if Path(place.path).is_file():
+            if still_holds(place, picture.hash):
                 return Path(place.path)
         raise UserError("original_gone", name=picture.name)
 
@@ -219,9 +235,12 @@ class Library:
         return removal
 
     def undo(self, removal: int) -> list[int]:
-        """Bring the pictures of a removal back; returns their ids."""
+        """Bring the pictures of a removal back, and the folder that was dropped with them; returns their ids. Raises UserError."""
         ids = self.store.undo(removal)
+        self._watch.renew()
         self._committed()
+        if ids:
+            self.adding.fill()  # the encoder may be another by now
         return ids
 
     def remove_samples(self) -> int:
@@ -244,6 +263,11 @@ class Library:
         """Put `texts` in the place of a picture's captions; one that stays keeps who wrote it. Raises UserError."""
         before = {caption.text: caption.origin for caption in self.picture(id).captions}
         kept = dict.fromkeys(text.strip() for text in texts if text.strip())
+        if len(kept) > MOST_CAPTIONS:
+            raise UserError("captions_too_many", count=len(kept), limit=MOST_CAPTIONS)
+        longest = max(map(len, kept.keys() - before.keys()), default=0)
+        if longest > LONGEST_TEXT:
+            raise UserError("caption_too_long", count=longest, limit=LONGEST_TEXT)
         self.store.set_captions(id, [(text, before.get(text, origin)) for text in kept])
         self._committed()
         self.adding.fill()
@@ -261,11 +285,15 @@ class Library:
         return None
 
     def _purge(self) -> None:
-        hashes, copies = self._store.purge(time.time() - KEPT_SECONDS)
+        try:
+            hashes, copies = self._store.purge(time.time() - KEPT_SECONDS)
+        except UserError as error:  # it is as well done another time
+            log.error("%s", error)
+            return
         for hash in hashes:
             self.thumbnails.drop(hash)
         for copy in copies:
-            Path(copy).unlink(missing_ok=True)
+            take_away(Path(copy))
 
     def _begin_loading(self) -> None:
         self._loading = threading.Thread(target=self._load, name="encoder", daemon=True)
@@ -277,11 +305,15 @@ class Library:
         began = time.monotonic()
         try:
             encoder = load_encoder(self.encoder_path, self.device)
-            self._search = self._make_search(encoder)
-            self.encoder, self.encoder_failure = encoder, None
-            log.info("The encoder %s is ready after %.1f s", encoder.name, time.monotonic() - began)
-            if not self.read_only and not self._closed.is_set():
-                self._adding.fill()
+            with self._opening:
+                if self._closed.is_set():
+                    encoder.close()
+                    return
+                self._search = self._make_search(encoder)
+                self.encoder, self.encoder_failure = encoder, None
+                log.info("The encoder %s is ready after %.1f s", encoder.name, time.monotonic() - began)
+                if not self.read_only:
+                    self._adding.fill()
         except UserError as error:
             self.encoder_failure = error
             log.error("%s", error)
@@ -292,10 +324,13 @@ class Library:
             self._settled.set()
 
     def _make_search(self, encoder: Encoder) -> Search:
-        keepers = []
-        for kind in ("picture", "caption"):
+        folder, keepers = self.folder / "index", []
+        if not self.read_only:  # of those that were let go of once this encoder's vectors were there
+            spaces = {name for kind in index_file.KINDS for name, _ in self._store.spaces(kind)}
+            index_file.drop_others(folder, {encoder.space, *spaces})
+        for kind in index_file.KINDS:
             source = self._store.vectors(encoder.space, kind, encoder.dimension)
-            keepers.append(Keeper(source, self.folder / "index", read_only=self.read_only is not None))
+            keepers.append(Keeper(source, folder, read_only=self.read_only is not None))
             keepers[-1].open()
         return Search(self._store, encoder, *keepers)
 
@@ -303,8 +338,7 @@ class Library:
         search, self._search, self.encoder = self._search, None, None
         if search:
             for keeper in (search.pictures, search.captions):
-                keeper.save()
-                keeper.close()
+                keeper.close()  # which saves
             search.encoder.close()
             gc.collect()
 

@@ -18,10 +18,17 @@ class Originals:
         self.folder = folder
 
     def put(self, content: Content) -> Place:
-        """Keep a copy; it is on the disk when this returns. Raises UserError where the disk refuses it."""
+        """Keep a copy; it is on the disk when this returns, also where a damaged one was. Raises UserError where the disk refuses it."""
         path = self.folder / content.hash[:2] / f"{content.hash}{SUFFIXES[content.form][0]}"
-        if path.is_file() and path.stat().st_size == len(content.data):
+        if _holds(path, content.data):
             os.utime(path)  # as if it had been written now: one that nothing needs, and that is old, may be taken away
         else:
             write_whole(path, content.data, durable=True)
         return Place(str(path), len(content.data), path.stat().st_mtime_ns, stored=True)
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    try:
+        return path.stat().st_size == len(data) and path.read_bytes() == data
+    except OSError:  # not there; or its place on the disk has gone bad
+        return False

@@ -51,20 +51,6 @@ PALE = 8.0  # levels of colour below which small differences say nothing
 OTHER_ASPECT = 0.05  # in log2, after what was cropped
 
 
-def perceptual_hash(image: Image.Image) -> int:
-    """64 bits of an RGB picture that stay nearly the same when it is resized, recompressed or slightly changed.
-
-    The signs of the 8 x 8 lowest frequencies of a cosine transform of the picture at 32 x 32, against their median: the DCT hash of
-    C. Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions (2010), here with the lowest row and column.
-    """
-    return _hash(_frequencies(image)[0])
-
-
-def hash_distance(one: int, other: int) -> int:
-    """In how many of 64 bits two hashes differ. Those of unrelated pictures do in some 32."""
-    return (one ^ other).bit_count()
-
-
 def signature(image: Image.Image) -> bytes:
     """All that is kept of how an RGB picture of any size looks: LAYOUT.itemsize bytes."""
     brightness, *colour = _frequencies(image)
@@ -297,6 +283,11 @@ def _cosines() -> np.ndarray:
 
 
 def _hash(brightness: np.ndarray) -> int:
+    """64 bits that stay nearly the same when a picture is resized, recompressed or slightly changed; unrelated ones differ in some 32.
+
+    The signs of the 8 x 8 lowest of its `_frequencies`, against their median: the DCT hash of C. Zauner, Implementation and Benchmarking of
+    Perceptual Image Hash Functions (2010), here with the lowest row and column.
+    """
     lowest = np.rint(brightness[:HASH_SIDE, :HASH_SIDE]).ravel()
     bits = lowest > np.median(lowest[1:])  # the first is the mean, which says nothing of the form
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

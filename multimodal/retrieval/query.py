@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 
@@ -109,4 +110,5 @@ def read_filter(folder: str = "", since: str = "", until: str = "", name: str = 
     for text in (folder, name, caption):
         if len(text) > LONGEST_TEXT:
             raise UserError("search_too_long", count=len(text), limit=LONGEST_TEXT)
-    return Filter(folder.strip(), read_date(since), read_date(until, end=True), name.strip(), caption.strip())
+    name = unicodedata.normalize("NFC", name.strip())  # as names are stored
+    return Filter(folder.strip(), read_date(since), read_date(until, end=True), name, caption.strip())

@@ -84,6 +84,8 @@ def read_picture(content: Content, name: str, limits: Limits, shorter: int, long
     except Image.DecompressionBombError as error:
         most = round(2 * Image.MAX_IMAGE_PIXELS / 1e6)
         raise UserError("picture_too_large", name=name, megapixels=f">{most}", limit=round(limits.megapixels)) from error
+    except MemoryError as error:
+        raise UserError("picture_no_memory", name=name) from error
     except FAULTS as error:
         raise UserError("picture_broken", name=name) from error
     factor = min(side // least for side, least in zip(seen.size, needed, strict=True))

@@ -82,8 +82,7 @@ def walk(folder: Path, skip: Collection[Path] = ()) -> Iterator[File | Unreadabl
         for entry in entries:
             if is_skipped(entry.name) or not (_is_folder(entry) or is_picture(entry.name)):
                 continue
-            if not _is_text(entry.name):
-                shown = os.fsencode(entry.path).decode("utf-8", "replace")
+            if shown := nameless(entry.path):
                 yield Unreadable(shown, "file_name_unreadable", {"name": shown})
             elif _is_folder(entry):
                 (links if entry.is_symlink() else inner).append(entry.path)
@@ -100,6 +99,15 @@ def is_picture(name: str) -> bool:
 def is_skipped(name: str) -> bool:
     """Whether a file or folder of this name is passed over: hidden, AppleDouble (._name) included, or another program's."""
     return name.startswith(".") or name.lower() in JUNK
+
+
+def nameless(path: str) -> str | None:
+    """How a path that is in no encoding can be shown; None for any other. Linux allows them; SQLite and JSON do not."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(path).decode("utf-8", "replace")
+    return None
 
 
 def _file(entry: os.DirEntry) -> File | None:
@@ -123,15 +131,6 @@ def _is_hidden(status: os.stat_result) -> bool:
     """By the flags of Windows and macOS."""
     windows, apple = getattr(status, "st_file_attributes", 0), getattr(status, "st_flags", 0)
     return bool(windows & (stat.FILE_ATTRIBUTE_HIDDEN | stat.FILE_ATTRIBUTE_SYSTEM) or apple & stat.UF_HIDDEN)
-
-
-def _is_text(name: str) -> bool:
-    """Linux allows names that are in no encoding; SQLite and JSON do not."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +10,9 @@ import numpy as np
 from multimodal.errors import UserError
 from multimodal.retrieval.keeper import Keeper
 from multimodal.retrieval.query import MOST_RESULTS, Query, Term
-from multimodal.retrieval.records import Caption, Filter, Picture
+from multimodal.retrieval.records import Caption, Picture
 from multimodal.retrieval.store import Store
+from multimodal.retrieval.words import match
 
 if TYPE_CHECKING:  # it brings torch
     from multimodal.retrieval.encoder import Encoder
@@ -40,7 +41,10 @@ class CaptionHit:
 
 @dataclass(frozen=True)
 class Found:
-    """What a search came to. `at_least`: the score it took. `nearest`: the best score there was, also where it was not enough."""
+    """What a search came to. `at_least`: the likeness it took. `nearest`: the best there was, also where it was not enough.
+
+    What a minus takes away is never the nearest.
+    """
 
     hits: tuple[Hit, ...]
     at_least: float | None = None
@@ -70,7 +74,7 @@ class Search:
         own = {term.content for term in query.terms if isinstance(term.content, int) and term.weight > 0}
         _, near = self.pictures.search(towards[None] / length, wide + len(own), allowed)
         ids = np.setdiff1d(near[near >= 0], np.array(list(own), np.int64))
-        by_words = np.setdiff1d(self._by_words(query, allowed), np.array(list(own), np.int64))
+        by_words = np.setdiff1d(self._by_words(query), np.array(list(own), np.int64))
         ids, vectors = self.pictures.source.vectors(np.union1d(ids, by_words))
         if not len(ids):
             return Found((), at_least)
@@ -83,7 +87,8 @@ class Search:
         named = set(by_words.tolist())
         pictures = [picture for picture in self.store.pictures(sorted(score, key=lambda id: -score[id])) if not picture.removed]
         hits = [Hit(picture, round(score[picture.id], 4), picture.id in named) for picture in pictures]
-        return Found(tuple(sort_hits(hits, query.sort)[: query.count]), at_least, round(float(likeness.max()), 4))
+        nearest = round(float(likeness[wanted].max()), 4) if wanted.any() else None
+        return Found(tuple(sort_hits(hits, query.sort)[: query.count]), at_least, nearest)
 
     def captions_of(self, picture: Term, count: int) -> list[CaptionHit]:
         """The `count` captions in the library that are nearest to a picture, each wording once."""
@@ -104,7 +109,8 @@ class Search:
         if isinstance(term.content, int):
             found, vectors = self.pictures.source.vectors(np.array([term.content]))
             if not len(found):
-                raise UserError("picture_gone", id=term.content)
+                picture = self.store.picture(term.content)
+                raise UserError("picture_gone" if picture is None or picture.removed else "picture_waiting", id=term.content)
             return vectors[0].astype(np.float32)
         return self.encoder.encode_pictures([term.content])[0]
 
@@ -118,14 +124,14 @@ class Search:
         ]
         return sum(weight * least for weight, least in shares) / sum(weight for weight, _ in shares)
 
-    def _by_words(self, query: Query, allowed: np.ndarray | None) -> np.ndarray:
-        """int64 [n]: the pictures whose name or captions have every word that was typed: whoever knows the words means these."""
+    def _by_words(self, query: Query) -> np.ndarray:
+        """int64 [n]: the pictures whose name or captions have every word that was typed, of those the filter leaves."""
+        # whoever knows the words means these
         terms = [term for term in query.terms if term.weight > 0]
         words = " ".join(term.content for term in terms if isinstance(term.content, str))
-        if query.at_least is not None or not words or any(not isinstance(term.content, str) for term in terms):
+        if query.at_least is not None or not match(words) or any(not isinstance(term.content, str) for term in terms):
             return np.empty(0, np.int64)
-        ids = self.store.ids(Filter(text=words), limit=MOST_RESULTS)
-        return ids if allowed is None else np.intersect1d(ids, allowed)
+        return self.store.ids(replace(query.filter, text=f"{query.filter.text} {words}"), limit=MOST_RESULTS)
 
     def _sum(self, query: Query, sign: int) -> np.ndarray:
         """float32 [dimension]: the terms of one sign by their weights, in parts of all that is asked for."""

@@ -6,15 +6,18 @@ import json
 import os
 import sqlite3
 import time
+import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from multimodal.retrieval import captions, removals
 from multimodal.retrieval.database import Database
 from multimodal.retrieval.records import Caption, Failure, Filter, Folder, NewPicture, Picture, Place
+from multimodal.retrieval.removals import DROPPED, LOST, TAKEN_OUT
 from multimodal.retrieval.vectors import VectorTable, log_pictures
-from multimodal.retrieval.words import match, tokens
+from multimodal.retrieval.words import match
 
 SORTS = {
     "newest": "p.taken DESC, p.id DESC",
@@ -22,8 +25,6 @@ SORTS = {
     "added": "p.added DESC, p.id DESC",
     "name": "p.name COLLATE NOCASE, p.id",
 }
-# Why a picture was removed: its file is gone, or its folder was dropped; or a person wished it, and it stays out.
-LOST, DROPPED, TAKEN_OUT = "lost", "dropped", "taken out"
 
 
 class Store:
@@ -52,8 +53,7 @@ class Store:
                 else:
                     picture = row[0]
                     if new.captions:
-                        self._caption(connection, picture, new.captions)
-                        self._index_words(connection, picture)
+                        captions.add_captions(connection, picture, new.captions)
                     if row[1] in (LOST, DROPPED) or (row[1] == TAKEN_OUT and restore):
                         connection.execute("UPDATE pictures SET removal = NULL WHERE id = ?", (picture,))
                         came.append(picture)
@@ -80,7 +80,7 @@ class Store:
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 new.hash,
-                new.name,
+                unicodedata.normalize("NFC", new.name),  # macOS hands an é over as two signs, and nobody types it so
                 new.place.bytes,
                 new.width,
                 new.height,
@@ -91,19 +91,8 @@ class Store:
                 new.sample,
             ),
         ).lastrowid
-        self._caption(connection, picture, new.captions)
-        self._index_words(connection, picture)
+        captions.add_captions(connection, picture, new.captions)
         return picture
-
-    def _caption(self, connection: sqlite3.Connection, picture: int, captions: Sequence[tuple[str, str]]) -> None:
-        there = {text for (text,) in connection.execute("SELECT text FROM captions WHERE picture = ?", (picture,)).fetchall()}
-        wanting = [(picture, text, origin) for text, origin in captions if text not in there]
-        connection.executemany("INSERT INTO captions(picture, text, origin) VALUES (?, ?, ?)", wanting)
-
-    def id_of(self, hash: str) -> int | None:
-        """The picture with these bytes, be it in the library or removed from it."""
-        row = self.database.connection.execute("SELECT id FROM pictures WHERE hash = ?", (hash,)).fetchone()
-        return row[0] if row else None
 
     def known(self, hash: str, place: Place, space: str | None) -> NewPicture | None:
         """The picture with these bytes, be it removed, as it can be added again with `place`.
@@ -136,14 +125,14 @@ class Store:
     def _pictures(self, ids: list[int]) -> list[Picture]:
         marks = ",".join("?" * len(ids))
         places: dict[int, list[Place]] = {}
-        captions: dict[int, list[Caption]] = {}
+        said: dict[int, list[Caption]] = {}
         with self.database.reading() as connection:
             for path, picture, size, modified, stored in connection.execute(
                 f"SELECT path, picture, bytes, modified, stored FROM places WHERE picture IN ({marks}) ORDER BY stored, path", ids
             ):
                 places.setdefault(picture, []).append(Place(self._found(path) if stored else path, size, modified, bool(stored)))
             for row in connection.execute(f"SELECT id, picture, text, origin FROM captions WHERE picture IN ({marks}) ORDER BY id", ids):
-                captions.setdefault(row[1], []).append(Caption(*row))
+                said.setdefault(row[1], []).append(Caption(*row))
             return [
                 Picture(
                     *row[:8],
@@ -151,7 +140,7 @@ class Store:
                     bool(row[9]),
                     row[10] is not None,
                     tuple(places.get(row[0], ())),
-                    tuple(captions.get(row[0], ())),
+                    tuple(said.get(row[0], ())),
                 )
                 for row in connection.execute(
                     f"SELECT id, hash, name, bytes, width, height, taken, added, exif, sample, removal FROM pictures WHERE id IN ({marks})",
@@ -187,8 +176,10 @@ class Store:
             terms.append("p.taken < ?")
             values.append(wanted.until)
         if wanted.name:
-            terms.append("instr(lower(p.name), lower(?)) > 0")
-            values.append(wanted.name)
+            # names that were stored before they were normalised are there, too
+            forms = dict.fromkeys(unicodedata.normalize(form, wanted.name) for form in ("NFC", "NFD"))
+            terms.append(f"({' OR '.join(['instr(lower(p.name), lower(?)) > 0'] * len(forms))})")
+            values += forms
         if wanted.text:
             query = match(wanted.text)
             terms.append("p.id IN (SELECT rowid FROM words WHERE words MATCH ?)" if query else "0")
@@ -197,18 +188,21 @@ class Store:
 
     def sample_ids(self) -> list[int]:
         """The pictures that came along with the desk."""
-        rows = self.database.connection.execute("SELECT id FROM pictures WHERE sample AND removal IS NULL")
-        return [row[0] for row in rows.fetchall()]
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT id FROM pictures WHERE sample AND removal IS NULL").fetchall()
+        return [row[0] for row in rows]
 
     def was_used(self) -> bool:
         """Whether there ever was a picture in it."""
-        return self.database.connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'pictures'").fetchone() is not None
+        with self.database.reading() as connection:
+            return connection.execute("SELECT 1 FROM sqlite_sequence WHERE name = 'pictures'").fetchone() is not None
 
     def signatures(self) -> tuple[np.ndarray, list[bytes], np.ndarray]:
         """(ids int64 [n] ascending, their perceptual signatures, float64 [3, n]: pixels, bytes and when they were taken)."""
-        rows = self.database.connection.execute(
-            "SELECT id, signature, width * height, bytes, taken FROM pictures WHERE removal IS NULL ORDER BY id"
-        ).fetchall()
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id, signature, width * height, bytes, taken FROM pictures WHERE removal IS NULL ORDER BY id"
+            ).fetchall()
         facts = np.array([row[2:] for row in rows], np.float64).reshape(len(rows), 3).T
         return np.array([row[0] for row in rows], np.int64), [row[1] for row in rows], facts
 
@@ -217,29 +211,21 @@ class Store:
     def remove(self, ids: Sequence[int], reason: str = TAKEN_OUT) -> int:
         """Take pictures out of the library; returns the removal's number, by which `undo` brings them back. No file is touched."""
         with self.database.writing() as connection:
-            removal = connection.execute("INSERT INTO removals(at, reason) VALUES (?, ?)", (time.time(), reason)).lastrowid
-            gone = [
-                id
-                for id in map(int, ids)
-                if connection.execute("UPDATE pictures SET removal = ? WHERE id = ? AND removal IS NULL", (removal, id)).rowcount
-            ]
-            log_pictures(connection, gone, gone=True)
-        return removal
+            return removals.take_out(connection, ids, reason)
 
     def undo(self, removal: int) -> list[int]:
-        """Bring the pictures of a removal back; returns their ids, none where there is nothing left to undo.
+        """Bring the pictures of a removal back, and the folder that it dropped, watched as it was; returns the pictures' ids.
 
-        Pictures that were lost only come back with a file.
+        None where there is nothing left to undo, and where the folder had no pictures of its own: `dropped_folder`, asked before, tells
+        the two apart. Pictures that were lost only come back with a file.
         """
         with self.database.writing() as connection:
-            rows = connection.execute(
-                "SELECT p.id FROM pictures p JOIN removals r ON r.id = p.removal WHERE r.id = ? AND r.reason <> ? ORDER BY p.id",
-                (removal, LOST),
-            ).fetchall()
-            ids = [row[0] for row in rows]
-            connection.executemany("UPDATE pictures SET removal = NULL WHERE id = ?", [(id,) for id in ids])
-            log_pictures(connection, ids, gone=False)
-        return ids
+            return removals.bring_back(connection, removal)
+
+    def dropped_folder(self, removal: int) -> str | None:
+        """The folder that `undo` of a removal would bring back; None where it dropped none, or it is there again."""
+        with self.database.reading() as connection:
+            return removals.dropped_folder(connection, removal)
 
     def purge(self, before: float) -> tuple[list[str], list[str]]:
         """Forget for good what was removed before that time. Returns the hashes that nothing is known of now, and the paths of the
@@ -248,30 +234,16 @@ class Store:
         A person's file that was taken out stays known, or the next look at its folder would bring it back; only its vectors go. What was
         dropped with its folder is not looked at any more.
         """
-        hashes, copies = [], []
         with self.database.writing() as connection:
-            rows = connection.execute(
-                "SELECT p.id, p.hash, r.reason FROM pictures p JOIN removals r ON r.id = p.removal WHERE r.at < ?", (before,)
-            ).fetchall()
-            for id, hash, reason in rows:
-                for space, kind in connection.execute("SELECT id, kind FROM spaces").fetchall():
-                    items = "SELECT ?" if kind == "picture" else "SELECT id FROM captions WHERE picture = ?"
-                    connection.execute(f"DELETE FROM vectors_{space} WHERE item IN ({items})", (id,))
-                own = connection.execute("DELETE FROM places WHERE picture = ? AND stored RETURNING path", (id,)).fetchall()
-                copies += [self._found(path) for (path,) in own]
-                if reason == DROPPED:
-                    connection.execute("DELETE FROM places WHERE picture = ?", (id,))
-                if connection.execute("SELECT 1 FROM places WHERE picture = ?", (id,)).fetchone() is None:
-                    connection.execute("DELETE FROM words WHERE rowid = ?", (id,))
-                    connection.execute("DELETE FROM pictures WHERE id = ?", (id,))
-                    hashes.append(hash)
-        return hashes, copies
+            hashes, copies = removals.purge(connection, before)
+        return hashes, [self._found(path) for path in copies]
 
     # places, folders, failures
 
     def copies(self) -> set[str]:
         """The paths of all the library's own copies."""
-        rows = self.database.connection.execute("SELECT path FROM places WHERE stored").fetchall()
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT path FROM places WHERE stored").fetchall()
         return {self._found(path) for (path,) in rows}
 
     def _written(self, place: Place) -> str:
@@ -287,13 +259,14 @@ class Store:
         Without those that were dropped with a folder: they want to be added again.
         """
         within, values = _below(folder)
-        rows = self.database.connection.execute(
-            "SELECT f.path, f.bytes, f.modified, 0 FROM places f JOIN pictures p ON p.id = f.picture"
-            f" LEFT JOIN removals r ON r.id = p.removal WHERE NOT f.stored AND r.reason IS NOT ? AND ({within})"
-            f" UNION ALL SELECT f.path, f.bytes, f.modified, 1 FROM failures f WHERE {within}",
-            (DROPPED, *values, *values),
-        )
-        return {path: (size, modified, bool(broken)) for path, size, modified, broken in rows.fetchall()}
+        with self.database.reading() as connection:
+            rows = connection.execute(
+                "SELECT f.path, f.bytes, f.modified, 0 FROM places f JOIN pictures p ON p.id = f.picture"
+                f" LEFT JOIN removals r ON r.id = p.removal WHERE NOT f.stored AND r.reason IS NOT ? AND ({within})"
+                f" UNION ALL SELECT f.path, f.bytes, f.modified, 1 FROM failures f WHERE {within}",
+                (DROPPED, *values, *values),
+            ).fetchall()
+        return {path: (size, modified, bool(broken)) for path, size, modified, broken in rows}
 
     def forget(self, paths: Sequence[str]) -> None:
         """These files are no longer there: a picture that has no other is removed as lost, and keeps its vector for when it turns up."""
@@ -322,7 +295,7 @@ class Store:
         What another folder that was added holds, above this one or below, stays. Added again, the folder brings its pictures back.
         """
         with self.database.writing() as connection:
-            connection.execute("DELETE FROM folders WHERE path = ?", (path,))
+            dropped = connection.execute("DELETE FROM folders WHERE path = ? RETURNING path, watched", (path,)).fetchall()
             inside = self._files(connection, path)
             for (other,) in connection.execute("SELECT path FROM folders").fetchall():
                 if _holds(other, path) or _holds(path, other):
@@ -335,7 +308,10 @@ class Store:
                 for id in ids
                 if inside >= {row[0] for row in connection.execute("SELECT path FROM places WHERE picture = ?", (id,)).fetchall()}
             ]
-            return self.remove(alone, DROPPED)
+            removal = self.remove(alone, DROPPED)
+            for folder, watched in dropped:
+                removals.note_folder(connection, removal, folder, watched)
+        return removal
 
     def _files(self, connection: sqlite3.Connection, folder: str) -> set[str]:
         within, values = _below(folder)
@@ -343,7 +319,8 @@ class Store:
 
     def has_folder(self, path: str) -> bool:
         """Whether a folder was added, and not dropped."""
-        return self.database.connection.execute("SELECT 1 FROM folders WHERE path = ?", (path,)).fetchone() is not None
+        with self.database.reading() as connection:
+            return connection.execute("SELECT 1 FROM folders WHERE path = ?", (path,)).fetchone() is not None
 
     def folders(self) -> list[Folder]:
         """The folders that were added, by path, with the number of their pictures."""
@@ -360,64 +337,34 @@ class Store:
 
     def failures(self) -> list[Failure]:
         """The files that could not be taken, by path."""
-        rows = self.database.connection.execute("SELECT path, code, facts FROM failures ORDER BY path").fetchall()
-        return [Failure(path, code, json.loads(facts)) for path, code, facts in rows]
+        with self.database.reading() as connection:
+            rows = connection.execute("SELECT path, code, facts FROM failures ORDER BY path").fetchall()
+        return [Failure(path, code, _facts(json.loads(facts))) for path, code, facts in rows]
 
     # captions
 
     def set_captions(self, picture: int, texts: Sequence[tuple[str, str]]) -> list[int]:
-        """Put (text, origin) in the place of the picture's captions; one that stays as it is keeps its vector. Returns the ids."""
+        """Put (text, origin) in the place of the picture's captions; one that stays as it is keeps its vector.
+
+        Returns the ids; the same text twice is one caption.
+        """
         with self.database.writing() as connection:
-            before = {
-                row[1]: row[0] for row in connection.execute("SELECT id, text FROM captions WHERE picture = ?", (picture,)).fetchall()
-            }
-            ids = []
-            for text, origin in texts:
-                kept = before.pop(text, None)
-                ids.append(
-                    kept
-                    or connection.execute("INSERT INTO captions(picture, text, origin) VALUES (?, ?, ?)", (picture, text, origin)).lastrowid
-                )
-            for caption in before.values():
-                self._drop_caption(connection, caption)
-            self._index_words(connection, picture)
-        return ids
+            return captions.set_captions(connection, picture, texts)
 
     def captions(self, ids: Iterable[int]) -> list[Caption]:
-        """The captions of `ids`, in their order."""
-        rows = (
-            self.database.connection.execute("SELECT id, picture, text, origin FROM captions WHERE id = ?", (int(id),)).fetchone()
-            for id in ids
-        )
-        return [Caption(*row) for row in rows if row]
+        """The captions of `ids`, in their order; unknown ids are passed over."""
+        with self.database.reading() as connection:
+            return captions.captions_of(connection, ids)
 
     def without_caption(self, limit: int, after: int = 0) -> list[int]:
         """Pictures that have no caption at all, by id from `after` on."""
-        rows = self.database.connection.execute(
-            "SELECT id FROM pictures p WHERE removal IS NULL AND id > ? AND NOT EXISTS (SELECT 1 FROM captions c WHERE c.picture = p.id)"
-            " ORDER BY id LIMIT ?",
-            (after, limit),
-        )
-        return [row[0] for row in rows.fetchall()]
+        with self.database.reading() as connection:
+            return captions.without_caption(connection, limit, after)
 
     def count_without_caption(self) -> int:
         """How many pictures have no caption at all."""
-        return self.database.connection.execute(
-            "SELECT count(*) FROM pictures p WHERE removal IS NULL AND NOT EXISTS (SELECT 1 FROM captions c WHERE c.picture = p.id)"
-        ).fetchone()[0]
-
-    def _drop_caption(self, connection: sqlite3.Connection, caption: int) -> None:
-        for (space,) in connection.execute("SELECT id FROM spaces WHERE kind = 'caption'").fetchall():
-            connection.execute(f"DELETE FROM vectors_{space} WHERE item = ?", (caption,))
-            sequence = connection.execute("UPDATE counter SET sequence = sequence + 1 RETURNING sequence").fetchone()[0]
-            connection.execute("INSERT INTO changes VALUES (?, ?, ?, 1)", (space, sequence, caption))
-        connection.execute("DELETE FROM captions WHERE id = ?", (caption,))
-
-    def _index_words(self, connection: sqlite3.Connection, picture: int) -> None:
-        name = connection.execute("SELECT name FROM pictures WHERE id = ?", (picture,)).fetchone()[0]
-        texts = [row[0] for row in connection.execute("SELECT text FROM captions WHERE picture = ?", (picture,)).fetchall()]
-        connection.execute("DELETE FROM words WHERE rowid = ?", (picture,))
-        connection.execute("INSERT INTO words(rowid, name, captions) VALUES (?, ?, ?)", (picture, tokens(name), tokens("\n".join(texts))))
+        with self.database.reading() as connection:
+            return captions.count_without_caption(connection)
 
     # vectors
 
@@ -427,7 +374,8 @@ class Store:
 
     def spaces(self, kind: str) -> list[tuple[str, int]]:
         """(name, dimension) of the spaces that have vectors of a kind."""
-        return self.database.connection.execute("SELECT name, dimension FROM spaces WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+        with self.database.reading() as connection:
+            return connection.execute("SELECT name, dimension FROM spaces WHERE kind = ? ORDER BY id", (kind,)).fetchall()
 
     def missing(self, space: str, kind: str, limit: int, after: int = 0) -> list[int]:
         """Ids of pictures, or of captions, that have no vector in this space yet, from `after` on."""
@@ -458,6 +406,11 @@ def _below(folder: str) -> tuple[str, list[str]]:
         *(start + "/", start + "0"),  # '0' follows '/'
         *(start + "\\", start + "]"),  # ']' follows '\'
     ]
+
+
+def _facts(kept: dict[str, object]) -> dict[str, object]:
+    """What fills a failure's sentence, as it was before JSON made lists of its pairs."""
+    return {name: tuple(fact) if isinstance(fact, list) and len(fact) == 2 else fact for name, fact in kept.items()}
 
 
 def _holds(folder: str, other: str) -> bool:

@@ -14,7 +14,7 @@ from multimodal.errors import UserError
 from multimodal.retrieval.bringing import NEVER, OVERSIZE, Bringing, Refused, Source
 from multimodal.retrieval.progress import Meter
 from multimodal.retrieval.reading import read_content, read_picture
-from multimodal.retrieval.scan import Unreadable, walk
+from multimodal.retrieval.scan import Unreadable, nameless, walk
 
 PART = 500  # files forgotten in one transaction
 
@@ -44,9 +44,10 @@ class Means:
         """Files into the store, for as long as they are `wanted`. Raises UserError."""
         self.meter.found(ahead=len(sources))
         for groups in self.batches(self.bringing.read, self.bringing.encode, sources):
-            if not wanted():
-                return
-            ids = self.bringing.commit(groups, restore)
+            with self.bringing.store.database.writing():  # nothing changes between the question and the commit
+                if not wanted():
+                    return
+                ids = self.bringing.commit(groups, restore)
             items = [item for group in groups for item in group.items]
             failed = [item for item in items if isinstance(item, Refused) and item.error.code != "file_missing"]
             self.meter.dealt(len(items), len(ids), len(failed), items[-1].source.name)
@@ -66,8 +67,10 @@ class FolderTask:
         """Raises UserError."""
         store, top = means.bringing.store, str(self.path)
         known, changed, unreadable = store.known_below(top), [], []
+        pictures, empty = sum(not broken for _, _, broken in known.values()), True
         for item in walk(self.path, [means.folder]):
             means.breathe()
+            empty = False
             if isinstance(item, Unreadable):
                 unreadable.append(item)
                 continue
@@ -76,6 +79,8 @@ class FolderTask:
                 changed.append(Source(Path(item.path), os.path.basename(item.path), item.bytes, item.modified))
             else:
                 means.meter.found(unchanged=not broken, failed=broken)
+        if empty and pictures:  # where a disk is not connected, its folder may be there all the same
+            raise UserError("folder_empty", name=top, count=pictures)
         means.bring(changed, restore=False, wanted=lambda: store.has_folder(top))
         # only now: a file that was moved has been found in its new place, and its picture is not lost
         spared = tuple(item.path + os.sep for item in unreadable)
@@ -100,6 +105,10 @@ class FilesTask:
         """Raises UserError."""
         sources = []
         for path in self.paths:
+            if shown := nameless(str(path)):
+                means.bringing.store.fail(shown, 0, NEVER, "file_name_unreadable", {"name": shown})
+                means.meter.found(failed=1)
+                continue
             try:
                 status = path.stat()
                 sources.append(Source(path, path.name, status.st_size, status.st_mtime_ns))

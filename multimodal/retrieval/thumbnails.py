@@ -11,7 +11,7 @@ from PIL import Image
 from multimodal.errors import UserError
 from multimodal.media import Limits
 from multimodal.retrieval.reading import read_content, read_picture
-from multimodal.retrieval.whole_file import write_whole
+from multimodal.retrieval.whole_file import take_away, write_whole
 
 LONGER = 384  # pixels of the longer side
 QUALITY, EFFORT = 80, 0  # of WebP: its default effort, 4, takes four times as long for 8 to 17 % fewer bytes
@@ -53,5 +53,5 @@ class Thumbnails:
         return self.path(hash)
 
     def drop(self, hash: str) -> None:
-        """Take it away, if it is there."""
-        self.path(hash).unlink(missing_ok=True)
+        """Take it away, if it is there and the disk allows it."""
+        take_away(self.path(hash))

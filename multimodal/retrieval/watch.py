@@ -123,6 +123,8 @@ class Watch:
                 self._adding.add_folder(Path(path))
         except UserError as error:
             log.warning("%s", error)
+        except Exception:  # a fault of ours; one folder is not to end the watching of all
+            log.exception("%s could not be looked at", path)
 
 
 def _polling() -> BaseObserver:

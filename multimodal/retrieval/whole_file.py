@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import threading
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from multimodal.errors import UserError
 
+log = logging.getLogger(__name__)
+
 UNFINISHED = ".part"  # how the name of a file ends that is still being written
 
 
 def write_whole(path: Path, content: bytes, durable: bool = False) -> None:
-    """Write beside `path`, then rename. `durable`: it stays there whatever happens to the machine after this. Raises UserError."""
-    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{UNFINISHED}")
+    """Make `content` the file at `path`. `durable`: it stays there whatever happens to the machine after this. Raises UserError."""
     try:
-        with _opened(beside) as file:
+        with replacing(path) as beside, _opened(beside) as file:
             file.write(content)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.replace(beside, path)
         if durable:
             for folder in (path.parent, path.parent.parent):  # the first may be new as well
-                _sync(folder)
+                sync_folder(folder)
     except OSError as error:
+        raise refusal(error, path.parent) from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write what takes the place of `path` once the block has ended; where that fails, nothing is left of it. Raises OSError."""
+    beside = path.with_name(f"{path.name}.{os.getpid()}-{threading.get_ident()}{UNFINISHED}")
+    try:
+        yield beside
+        os.replace(beside, path)
+    except BaseException:
         with suppress(OSError):
             beside.unlink(missing_ok=True)
-        raise refusal(error, path.parent) from error
+        raise
+
+
+def take_away(path: Path) -> None:
+    """Remove a file that nobody needs, if it is there. Where that cannot be, the log says so: it takes room, and no more."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:  # on Windows, while another program has it open
+        log.warning("%s could not be removed: %s", path, error)
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -48,7 +69,8 @@ def refusal(error: OSError, folder: Path) -> UserError:
     return UserError("library_disk_refuses", path=str(folder), reason=error.strerror or type(error).__name__)
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """So that a new name in it outlasts a loss of power, too. Raises OSError."""
     if os.name == "nt":  # which opens no folder, and writes what it renames itself
         return
     number = os.open(folder, os.O_RDONLY)

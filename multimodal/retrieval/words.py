@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 # Han, kana and hangul.
 CHARACTER = r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]"
@@ -10,8 +11,8 @@ PIECES = re.compile(rf"({CHARACTER}+)|([^\W_]+)")
 
 
 def tokens(text: str) -> str:
-    """`text` as it is stored: spaces around every Chinese character, so that any part of a sentence can be found."""
-    return re.sub(f"({CHARACTER})", r" \1 ", text)
+    """`text` as it is stored: spaces around every Chinese character, so that any part of a sentence can be found; in Unicode's form NFC."""
+    return re.sub(f"({CHARACTER})", r" \1 ", unicodedata.normalize("NFC", text))
 
 
 def match(text: str) -> str | None:
@@ -20,7 +21,7 @@ def match(text: str) -> str | None:
     All is quoted: no sign of FTS5's own language is left to whoever types.
     """
     terms = []
-    for piece in PIECES.finditer(re.sub(rf"({CHARACTER}+)", r" \1 ", text)):
+    for piece in PIECES.finditer(re.sub(rf"({CHARACTER}+)", r" \1 ", unicodedata.normalize("NFC", text))):
         if piece[1]:
             terms.append('"' + " ".join(piece[1]) + '"')
         else:

@@ -157,15 +157,12 @@ def failures_html(failures: list[Failure], language: str) -> str:
     """The files that could not be read, each with its reason."""
     if not failures:
         return ""
-    rows = "".join(f"<li>{escape(_reason(failure, language))}<small>{escape(failure.path)}</small></li>" for failure in failures[:LISTED])
+    rows = "".join(
+        f"<li>{escape(UserError(failure.code, **failure.facts).say(language))}<small>{escape(failure.path)}</small></li>"
+        for failure in failures[:LISTED]
+    )
     summary = escape(phrase("failures", language, count=len(failures)))
     return f"<details class='failures'><summary>⚠️ {summary}</summary><ul>{rows}</ul></details>"
-
-
-def _reason(failure: Failure, language: str) -> str:
-    # pairs of English and Chinese come back from the store as lists
-    facts = {slot: tuple(fact) if isinstance(fact, list) else fact for slot, fact in failure.facts.items()}
-    return UserError(failure.code, **facts).say(language)
 
 
 def _files_text(done: int, total: int, language: str) -> str:

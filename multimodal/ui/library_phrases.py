@@ -160,6 +160,7 @@ LIBRARY_PHRASES: dict[str, tuple[str, str]] = {
     "removed_samples": ("The example pictures were taken out.", "已移除示例图片。"),
     "undo": ("Undo", "撤销"),
     "undone_one": ("The picture is back.", "已恢复该图片。"),
+    "undone_folder": ("The folder {path} is back, with its pictures.", "文件夹 {path} 及其图片已恢复。"),
     "undone": ("{count} pictures are back.", "已恢复 {count} 张图片。"),
     # adding
     "adding": ("Add pictures", "添加图片"),
@@ -255,7 +256,7 @@ LIBRARY_PHRASES: dict[str, tuple[str, str]] = {
     "captions_progress": ("{done} of {total}", "{done} / {total}"),
     "captions_done": ("Captions written: {count}.", "已写好 {count} 条说明。"),
     "captions_cancelled": ("Stopped. Captions written: {count}.", "已停止，已写好 {count} 条说明。"),
-    "captions_passed_over": ("Pictures that could not be read: {count}.", "无法读取的图片：{count} 张。"),
+    "captions_passed_over": ("Pictures passed over: {count}.", "跳过的图片：{count} 张。"),
     # the encoder, on the model tab
     "encoder_heading": (
         "### The picture library's encoder\nIt stays until the desk ends. To start with it every time, write `CLIP_MODEL=` and its name or"

@@ -55,5 +55,8 @@ class UndoBar:
         """Undo it. Raises UserError."""
         if removal is None or removal.number is None:  # a second click
             return self.show(removal, language)
+        folder = self.library.store.dropped_folder(removal.number)
         count = len(self.library.undo(removal.number))
+        if folder:
+            return self.show(Removal(None, "undone_folder", {"path": folder}), language)
         return self.show(Removal(None, "undone_one" if count == 1 else "undone", {"count": count}), language)

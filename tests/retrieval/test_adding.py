@@ -265,6 +265,108 @@ def test_a_folder_that_is_not_there_is_told_at_once_and_forgets_nothing(desk: De
     assert desk.store.count() == 3
 
 
+def test_a_folder_that_is_there_but_empty_is_told_and_forgets_nothing(desk: Desk, photos: Path):
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    added(desk, photos)
+    os.rename(photos, photos.with_name("away"))
+    photos.mkdir()  # as a mount point is
+    desk.adding.add_folder(photos)
+    desk.done()
+    error = desk.adding.progress.error
+    assert (error.code, error.facts["count"]) == ("folder_empty", 3)
+    assert desk.store.count() == 3
+    assert len(desk.store.failures()) == 1
+    photos.rmdir()
+    os.rename(photos.with_name("away"), photos)
+    desk.adding.resume()
+    desk.done()
+    assert (desk.adding.progress.error, desk.encoder.encoded) == (None, 3)
+
+
+def test_an_empty_folder_of_which_nothing_is_known_is_no_fault(desk: Desk, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "a.jpg").write_text("no picture")
+    added(desk, tmp_path / "empty")
+    (tmp_path / "empty" / "a.jpg").unlink()
+    added(desk, tmp_path / "empty")
+    assert desk.store.failures() == []
+
+
+def test_a_folder_below_one_that_may_not_be_looked_into_is_told(desk: Desk, photos: Path, monkeypatch: pytest.MonkeyPatch):
+    def is_dir(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_dir", is_dir)  # as Python up to 3.12 has it
+    monkeypatch.setattr("multimodal.retrieval.adding.os.path.isdir", lambda path: False)
+    with pytest.raises(UserError) as caught:
+        desk.adding.add_folder(photos)
+    assert caught.value.code == "folder_missing"
+
+
+@pytest.mark.skipif(os.name == "nt" or os.uname().sysname == "Darwin", reason="names are text there")
+def test_a_name_in_no_encoding_is_listed_and_stops_nothing(desk: Desk, photos: Path):
+    odd = Path(os.fsdecode(os.fsencode(photos) + b"/\xff.jpg"))
+    shutil.copy(photos / "a.jpg", odd)
+    desk.adding.add_files([odd, photos / "b.png"])
+    desk.done()
+    assert desk.adding.progress.error is None
+    assert names(desk.store) == ["b.png"]
+    ((path, code),) = [(failure.path, failure.code) for failure in desk.store.failures()]
+    assert (path, code) == (f"{photos}/\ufffd.jpg", "file_name_unreadable")
+    with pytest.raises(UserError) as caught:
+        desk.adding.add_folder(odd)
+    assert caught.value.code == "file_name_unreadable"
+
+
+@pytest.mark.parametrize("where", ["multimodal.retrieval.bringing.read_content", "multimodal.retrieval.reading.to_rgb"])
+def test_a_file_for_which_memory_did_not_suffice_keeps_its_picture_and_is_tried_again(
+    desk: Desk, photos: Path, monkeypatch: pytest.MonkeyPatch, where: str
+):
+    def run_out(*_: object) -> None:
+        raise MemoryError
+
+    added(desk, photos)
+    os.utime(photos / "a.jpg", (1, 1))
+    shutil.rmtree(desk.folder / "thumbnails")  # so that it is decoded again
+    photo(photos / "new.jpg", seed=5)
+    with monkeypatch.context() as patched:
+        patched.setattr(where, run_out)
+        added(desk, photos)
+        assert {(Path(failure.path).name, failure.code) for failure in desk.store.failures()} == {
+            ("a.jpg", "picture_no_memory"),
+            ("new.jpg", "picture_no_memory"),
+        }
+    assert names(desk.store) == ["a.jpg", "b.png", "c.webp"]
+    added(desk, photos)
+    assert desk.store.failures() == []
+    assert names(desk.store) == ["a.jpg", "b.png", "c.webp", "new.jpg"]
+
+
+def test_a_fault_of_the_store_is_none_of_the_file_s(desk: Desk, photos: Path, monkeypatch: pytest.MonkeyPatch):
+    def known(*_: object) -> None:
+        raise UserError("library_busy")
+
+    added(desk, photos)
+    os.utime(photos / "a.jpg", (1, 1))
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.store, "known", known)
+        desk.adding.add_folder(photos)
+        desk.done()
+    assert (desk.adding.progress.error.code, desk.store.failures(), desk.store.count()) == ("library_busy", [], 3)
+
+
+def test_what_is_given_again_mends_a_copy_that_was_damaged(desk: Desk, photos: Path):
+    (id,) = desk.adding.take([(photos / "a.jpg", "a.jpg")]).ids
+    copy, whole = Path(desk.store.picture(id).places[0].path), (photos / "a.jpg").read_bytes()
+    copy.write_bytes(whole[:-1] + b"x")
+    os.utime(copy, (1, 1))
+    desk.adding.take([(photos / "a.jpg", "a.jpg")])
+    assert copy.read_bytes() == whole
+    os.utime(copy, (1, 1))
+    desk.adding.take([(photos / "a.jpg", "a.jpg")])
+    assert copy.stat().st_mtime > 1  # that somebody needs it is seen by its time
+
+
 def test_uploads_are_copied_and_are_there_at_once(desk: Desk, tmp_path: Path):
     upload = photo(tmp_path / "uploaded" / "0001.tmp.png", seed=3)
     (tmp_path / "uploaded" / "no.jpg").write_bytes(b"no picture")
@@ -468,6 +570,22 @@ def test_a_folder_that_is_dropped_while_it_is_read_brings_nothing_more(desk: Des
     gate.open.set()
     desk.done()
     assert desk.store.count() <= 32
+
+
+def test_a_folder_that_is_dropped_before_its_pictures_are_committed_brings_none_of_them(
+    desk: Desk, photos: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def commit(*arguments: object) -> list[int]:
+        dropping.start()  # at the last moment
+        dropping.join(0.2)
+        return commit_all(*arguments)
+
+    commit_all, dropping = desk.adding._bringing.commit, threading.Thread(target=desk.store.drop_folder, args=(str(photos),))
+    monkeypatch.setattr(desk.adding._bringing, "commit", commit)
+    desk.adding.add_folder(photos)
+    desk.done()
+    dropping.join()
+    assert desk.store.count() == 0
 
 
 def test_closing_ends_what_is_under_way(desk: Desk, photos: Path):

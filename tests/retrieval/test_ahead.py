@@ -81,3 +81,21 @@ def test_an_error_comes_where_its_result_would_have(pool: ThreadPoolExecutor):
     assert next(found) == [0, 0]
     with pytest.raises(ZeroDivisionError):
         list(found)
+
+
+@pytest.mark.parametrize("window", [2, 30])
+def test_sources_that_come_slowly_hold_up_nothing_that_is_due(pool: ThreadPoolExecutor, window: int):
+    taken = []
+
+    def sources() -> Iterator[int]:
+        for number in range(30):
+            time.sleep(0.05)
+            taken.append(number)
+            yield number
+
+    found = batches(pool, lambda number: number, sources(), 8, window, 0.1)
+    first = next(found)
+    assert len(taken) <= 4
+    rest = list(found)
+    assert [number for batch in (first, *rest) for number in batch] == list(range(30))
+    assert all(rest)

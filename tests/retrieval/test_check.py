@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -130,11 +131,68 @@ def test_a_folder_that_is_away_is_not_forgotten(open_library: Open, tmp_path: Pa
     assert library.store.count() == 6
 
 
+def test_a_folder_that_is_there_but_empty_is_not_forgotten_either(open_library: Open, tmp_path: Path) -> None:
+    (tmp_path / "photos").rename(tmp_path / "not connected")
+    (tmp_path / "photos").mkdir()  # as a mount point is
+    library = open_library()
+    report = check(library, repair=True, encoder=False)
+    assert (codes(report), report.sound) == (["folder_away"], False)
+    assert library.store.count() == 6
+
+
+def test_copies_that_an_older_store_does_not_know_stay_and_can_be_added_again(open_library: Open, tmp_path: Path) -> None:
+    copies = sorted((tmp_path / "library" / "originals").glob("*/*"))
+    with edited(tmp_path) as rows:  # as it was before pictures were given to it
+        rows.execute("DELETE FROM places WHERE stored")
+        for table, column in (("captions", "picture"), ("pictures", "id"), ("words", "rowid"), ("vectors_1", "item")):
+            rows.execute(f"DELETE FROM {table} WHERE {column} > 3")
+        rows.execute("DELETE FROM vectors_2")
+    library = open_library()
+    report = check(library, repair=True, encoder=False)
+    assert "copies_unnamed" in codes(report)
+    assert not report.sound
+    assert sorted((tmp_path / "library" / "originals").glob("*/*")) == copies
+    library.adding.add_folder(tmp_path / "library" / "originals")
+    library.adding.wait()
+    assert library.store.count() == 6
+    assert check(library, encoder=False).findings == ()
+
+
+@pytest.mark.parametrize("repair", [False, True])
+def test_a_file_that_goes_while_it_is_looked_at_ends_no_look(
+    open_library: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, repair: bool
+) -> None:
+    def stat(path: Path, **options: object) -> object:
+        if path.name.startswith("going"):
+            path.unlink(missing_ok=True)  # another process takes it away just then
+        return look(path, **options)
+
+    look = Path.stat
+    monkeypatch.setattr(Path, "stat", stat)
+    library = open_library()
+    for name in ("originals/ab/going.png", "thumbnails/cd/going.webp", "index/going.faiss"):
+        path = tmp_path / "library" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(2000))
+    assert check(library, repair=repair, encoder=False).findings == ()
+
+
+def test_a_copy_that_goes_before_it_is_read_ends_no_look(open_library: Open, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(path: Path, *arguments: object, **options: object) -> IO:
+        if path == copy:
+            raise FileNotFoundError(copy)
+        return open_file(path, *arguments, **options)
+
+    copy = next((tmp_path / "library" / "originals").rglob("*.png"))
+    library, open_file = open_library(), Path.open
+    monkeypatch.setattr(Path, "open", opened)
+    assert check(library, deep=True, encoder=False).findings == ()
+
+
 def test_what_a_crash_left_is_swept_and_nothing_else(open_library: Open, tmp_path: Path) -> None:
     kept = sorted(path for path in (tmp_path / "library").rglob("*") if path.parent.parent.name in ("originals", "thumbnails"))
     assert len(kept) == 3 + 6
     for name in (
-        "originals/ab/abcd.png",
         "originals/ab/abcd.png.12-34.part",
         "thumbnails/cd/cdef.webp",
         f"thumbnails/{kept[-1].parent.name}/x",

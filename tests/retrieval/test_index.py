@@ -353,6 +353,16 @@ def test_the_file_of_another_version_is_refused(exact: Index, path: Path, monkey
         index_file.read(path, "space", "picture", DIMENSION)
 
 
+def test_the_files_of_spaces_that_were_let_go_are_taken_away(exact: Index, tmp_path: Path):
+    paths = {space: [index_file.path_of(tmp_path, space, kind) for kind in index_file.KINDS] for space in ("kept", "other")}
+    for path in (*paths["kept"], *paths["other"]):
+        index_file.write(path, exact, "space", "picture", 1)
+    (tmp_path / f"{paths['kept'][0].name}.part").write_bytes(b"unfinished")
+    index_file.drop_others(tmp_path, ["kept", "not made yet"])
+    assert sorted(tmp_path.iterdir()) == sorted(paths["kept"])
+    index_file.drop_others(tmp_path / "nowhere", ["kept"])
+
+
 def test_what_is_no_index_is_refused(path: Path):
     with pytest.raises(IndexUnusable, match="missing"):
         index_file.read(path, "space", "picture", DIMENSION)

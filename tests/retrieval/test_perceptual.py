@@ -12,12 +12,10 @@ from PIL import Image, ImageDraw
 from multimodal.retrieval.duplicates import DOUBTFUL, NEAR, SAME
 from multimodal.retrieval.perceptual import (
     LAYOUT,
-    hash_distance,
     is_current,
     likeness,
     may_be_alike,
     outlines,
-    perceptual_hash,
     read_signatures,
     signature,
     tangents,
@@ -66,12 +64,10 @@ def test_a_copy_is_alike_whichever_of_the_two_is_asked_about(change, quality):
 def test_other_pictures_are_not_alike_and_their_hashes_are_far():
     pictures = [clouds(seed) for seed in range(12)]
     records = read_signatures([signature(picture) for picture in pictures])
-    hashes = [perceptual_hash(picture) for picture in pictures]
-    assert hashes == records["hash"].tolist()
     for place, record in enumerate(records):
         others = np.delete(np.arange(len(records)), place)
         assert likeness(record, records[others]).max() < 0.5
-        assert min(hash_distance(hashes[place], hashes[other]) for other in others) > 10
+        assert np.bitwise_count(record["hash"] ^ records["hash"][others]).min() > 10
 
 
 def test_a_picture_in_other_colours_is_another():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import unicodedata
 from datetime import datetime
 
 import pytest
@@ -91,6 +92,13 @@ def test_a_query_of_words_has_nothing_of_fts5s_language(text):
     query = match(text)
     found = database.execute("SELECT count(*) FROM words WHERE words MATCH ?", (query,)).fetchone()[0] if query else 0
     assert found == 0
+
+
+@pytest.mark.parametrize("text", ["cafés", "がぎ", "한국"])
+def test_a_letter_in_several_signs_is_the_same_letter(text: str):
+    one, other = (unicodedata.normalize(form, text) for form in ("NFC", "NFD"))
+    assert one != other
+    assert (tokens(one), match(one)) == (tokens(other), match(other))
 
 
 def test_any_part_of_a_chinese_sentence_and_the_beginning_of_a_word_is_found():

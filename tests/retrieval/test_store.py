@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,8 @@ from multimodal.errors import UserError
 from multimodal.retrieval import vectors as vectors_module
 from multimodal.retrieval.database import MIGRATIONS
 from multimodal.retrieval.records import Filter, NewPicture, Place
-from multimodal.retrieval.store import LOST, Store, open_store
+from multimodal.retrieval.removals import LOST
+from multimodal.retrieval.store import Store, open_store
 from multimodal.retrieval.vectors import VectorTable
 from multimodal.retrieval.words import match
 
@@ -168,6 +172,16 @@ def test_the_folders_of_windows_are_meant_as_well(store: Store):
     assert found(store, folder="C:\\Bilder") == found(store, folder="C:\\Bilder\\") == {"1.jpg", "2.jpg"}
 
 
+def test_a_name_is_found_whichever_way_its_accents_are_written(store: Store):
+    one, two = "caf\u00e9.jpg", "cafe\u0301.jpg"
+    ids = put(store, new(1, f"/a/{two}"), new(2, f"/b/{one}"), new(3, "/c/old.jpg"))
+    store.database.connection.execute("UPDATE pictures SET name = ? WHERE id = ?", (two, ids[2]))  # from before they were normalised
+    assert store.picture(ids[0]).name == one
+    for asked in (one, two, "CAF\u00e9", "f\u00e9", "fe\u0301"):
+        assert sorted(store.ids(Filter(name=asked)).tolist()) == ids
+    assert store.picture(ids[0]).places[0].path == f"/a/{two}"  # the file's own
+
+
 def test_dates_and_names_restrict(store: Store):
     put(store, new(1, "/IMG_1.JPG"), new(2, "/img%2.jpg"), new(3, "/其他.jpg"))
     assert found(store, since=2.0, until=3.0) == {"img%2.jpg"}
@@ -230,6 +244,24 @@ def test_captions_that_stay_keep_their_vectors(store: Store):
     assert found(store, text="one") == set()
     assert found(store, text="three") == {"1.jpg"}
     assert store.missing(SPACE, "caption", 10) == [caption.id for caption in store.picture(id).captions if caption.text == "three"]
+
+
+def test_the_same_caption_twice_is_one(store: Store):
+    (id,) = put(store, new(1, captions=(("one", "file"), ("one", "person"))))
+    assert [(caption.text, caption.origin) for caption in store.picture(id).captions] == [("one", "file")]
+    ids = store.set_captions(id, [("one", "file"), ("two", "person"), ("two", "person")])
+    assert ids == [caption.id for caption in store.picture(id).captions]
+    assert [caption.text for caption in store.picture(id).captions] == ["one", "two"]
+
+
+def test_captions_that_were_stored_twice_go_together(store: Store):
+    (id,) = put(store, new(1, captions=(("one", "file"),)))
+    store.database.connection.execute("INSERT INTO captions(picture, text, origin) VALUES (?, 'one', 'file')", (id,))
+    assert store.set_captions(id, [("one", "file")]) == [1]
+    assert len(store.picture(id).captions) == 1
+    store.database.connection.execute("INSERT INTO captions(picture, text, origin) VALUES (?, 'one', 'file')", (id,))
+    store.set_captions(id, [])
+    assert store.picture(id).captions == ()
 
 
 def test_captions_come_and_go_with_their_picture(store: Store):
@@ -343,6 +375,36 @@ def test_a_dropped_folder_takes_only_what_lies_in_no_other(store: Store):
     assert found(store) == {"1.jpg", "2.jpg", "3.jpg"}
 
 
+@pytest.mark.parametrize("watched", [False, True])
+def test_a_folder_that_was_dropped_comes_back_as_it_was(store: Store, watched: bool):
+    (id,) = put(store, new(1, "/a/1.jpg"))
+    for folder in ("/a", "/empty"):
+        store.add_folder(folder, watched)
+    full, empty, other = store.drop_folder("/a"), store.drop_folder("/empty"), store.drop_folder("/never added")
+    assert [store.dropped_folder(removal) for removal in (full, empty, other, 99)] == ["/a", "/empty", None, None]
+    assert [store.undo(removal) for removal in (full, empty, other, 99)] == [[id], [], [], []]
+    assert [(folder.path, folder.watched, folder.pictures) for folder in store.folders()] == [("/a", watched, 1), ("/empty", watched, 0)]
+    assert store.dropped_folder(full) is None
+    store.drop_folder("/a")
+    assert store.undo(full) == []  # it is the second removal's to undo
+    assert [folder.path for folder in store.folders()] == ["/empty"]
+
+
+def test_a_folder_that_was_added_again_stays_as_it_is_now(store: Store):
+    store.add_folder("/a", watched=True)
+    removal = store.drop_folder("/a")
+    store.add_folder("/a")
+    assert store.dropped_folder(removal) is None
+    store.undo(removal)
+    assert [folder.watched for folder in store.folders()] == [False]
+
+
+def test_a_failure_s_pairs_come_back_as_pairs(store: Store):
+    facts = {"name": "a", "reason": ("why", "为何"), "wanted": ["one", "two", "three"]}
+    store.fail("/a.jpg", 1, 2, "picture_broken", facts)
+    assert store.failures()[0].facts == facts
+
+
 def test_failures_are_listed_until_the_file_is_well_or_gone(store: Store):
     for name in ("a", "b", "c"):
         store.fail(f"/{name}.jpg", 1, 2, "picture_broken", {"name": name})
@@ -375,6 +437,23 @@ def test_a_store_of_a_newer_version_is_left_alone(store: Store):
         assert caught.value.code == "library_newer"
     store.database.connection.execute(f"PRAGMA user_version={len(MIGRATIONS)}")
     assert store.count() == 1
+
+
+def test_a_store_of_the_first_version_is_brought_to_the_present_one(tmp_path: Path):
+    with closing(sqlite3.connect(tmp_path / "library.db")) as connection:
+        connection.executescript(f"{MIGRATIONS[0]} PRAGMA user_version=1;")
+        connection.execute("INSERT INTO folders VALUES ('/a', 1)")
+        connection.execute("INSERT INTO removals(at, reason) VALUES (1, 'dropped')")
+        connection.commit()
+    with pytest.raises(UserError) as caught:
+        open_store(tmp_path, read_only=True)
+    assert caught.value.code == "library_older"
+    store = open_store(tmp_path)
+    assert store.undo(1) == []
+    removal = store.drop_folder("/a")
+    store.undo(removal)
+    assert [(folder.path, folder.watched) for folder in store.folders()] == [("/a", True)]
+    store.database.close()
 
 
 def test_a_file_that_is_no_store_is_told_and_left_as_it_is(tmp_path: Path):
@@ -434,6 +513,56 @@ def test_readers_see_whole_transactions_while_one_writes(store: Store):
         reader.join()
     assert torn == []
     assert store.count() == 110
+
+
+def test_what_threads_left_open_is_closed_when_another_comes(store: Store):
+    for _ in range(50):
+        thread = threading.Thread(target=store.count)
+        thread.start()
+        thread.join()
+    assert len(store.database._opened) == 2  # this thread's, and the last one's
+    assert store.count() == 0
+
+
+def test_a_thread_that_cannot_connect_is_told(store: Store, tmp_path: Path):
+    store.database.path = tmp_path / "nowhere" / "library.db"
+    with ThreadPoolExecutor(1) as pool, pytest.raises(UserError) as caught:
+        pool.submit(store.count).result()
+    assert caught.value.code == "library_disk_refuses"
+
+
+READS = {
+    "sample_ids": (),
+    "was_used": (),
+    "signatures": (),
+    "dropped_folder": (1,),
+    "copies": (),
+    "known_below": ("/",),
+    "has_folder": ("/",),
+    "folders": (),
+    "failures": (),
+    "captions": ([1],),
+    "without_caption": (1,),
+    "count_without_caption": (),
+    "spaces": ("picture",),
+    "missing": (SPACE, "picture", 1),
+    "pictures": ([1],),
+    "ids": (),
+}
+
+
+@pytest.mark.parametrize("read", [*READS, "sequence"])
+def test_what_cannot_be_read_is_told(store: Store, read: str):
+    put(store, *(new(number) for number in range(1, 9)))
+    store.database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    store.database.close()
+    size = store.database.path.stat().st_size
+    with store.database.path.open("r+b") as file:
+        file.seek(4096)
+        file.write(b"\xff" * (size - 4096))
+    with pytest.raises(UserError) as caught:
+        store.database.sequence() if read == "sequence" else getattr(store, read)(*READS[read])
+    assert caught.value.code == "library_broken"
 
 
 def test_a_second_writer_waits_its_turn(store: Store):

@@ -76,14 +76,16 @@ def test_a_folder_is_looked_at_for_what_changed_while_nobody_watched(desk: Desk,
 def test_what_comes_goes_moves_and_changes_is_seen(desk: Desk, begun: Watch, photos: Path):
     photo(photos / "new" / "deep" / "b.png", 1)
     assert soon(lambda: desk.store.count() == 2)
+    photo(photos / "stays.png", 3)
+    assert soon(lambda: desk.store.count() == 3)
     os.rename(photos / "a.png", photos / "new" / "c.png")
     assert soon(lambda: any(place.path.endswith("c.png") for place in desk.store.picture(1).places))
     photo(photos / "new" / "c.png", 2)
     assert soon(lambda: desk.store.picture(1).removed)
     (photos / "new" / "deep" / "b.png").unlink()
-    assert soon(lambda: desk.store.count() == 1)
+    assert soon(lambda: desk.store.count() == 2)
     os.rename(photos / "new", photos.parent / "away")
-    assert soon(lambda: desk.store.count() == 0)
+    assert soon(lambda: desk.store.count() == 1)
 
 
 def test_many_changes_are_few_looks(desk: Desk, begun: Watch, photos: Path, looked: list[Path]):
@@ -140,6 +142,20 @@ def test_a_folder_that_is_not_there_stops_nothing(desk: Desk, watch: Watch, phot
     assert soon(lambda: desk.store.count() == 1)
     assert "an unplugged disk" in caplog.text
     assert len(desk.store.folders()) == 2
+
+
+def test_a_fault_over_one_folder_ends_the_watching_of_none(
+    desk: Desk, begun: Watch, photos: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    def has_folder(path: str) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(desk.store, "has_folder", has_folder)
+        photo(photos / "b.png", 1)
+        assert soon(lambda: "could not be looked at" in caplog.text)
+    photo(photos / "c.png", 2)
+    assert soon(lambda: desk.store.count() == 3)
 
 
 def test_a_folder_that_was_dropped_is_not_added_again_by_its_last_change(desk: Desk, begun: Watch, photos: Path):

@@ -487,8 +487,7 @@ def test_how_far_the_adding_is(now, said):
 def test_files_that_could_not_be_read_are_listed_with_their_reasons():
     failures = [
         Failure("/a/<b>.jpg", "picture_broken", {"name": "<b>.jpg"}),
-        # pairs of both languages come back from the store as lists
-        Failure("/a/c.mp3", "file_wrong_kind", {"name": "c.mp3", "found": ["a sound", "声音"], "wanted": "picture"}),
+        Failure("/a/c.mp3", "file_wrong_kind", {"name": "c.mp3", "found": ("a sound", "声音"), "wanted": "picture"}),
     ]
     english, chinese = (failures_html(failures, language) for language in LANGUAGES)
     assert "could not be added (2)" in english
