@@ -7,13 +7,16 @@ import os
 import sys
 from collections.abc import Sequence
 
-from multimodal.commands import library
+from multimodal.commands import evaluate, library, train
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line. Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m multimodal", description="Omni Desk from a terminal. The desk itself is app.py.")
-    library.add_parser(parser.add_subparsers(required=True, metavar="PART"))
+    parts = parser.add_subparsers(required=True, metavar="PART")
+    library.add_parser(parts)
+    train.add_parser(parts)
+    evaluate.add_parser(parts)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # a file's name can hold what the terminal cannot show
     options = parser.parse_args(arguments)

@@ -73,6 +73,7 @@ MAY = {
     },
     "multimodal.commands": {
         "multimodal.commands",
+        "multimodal.training",
         "multimodal.retrieval",
         "multimodal.checkpoints",
         "multimodal.media",
@@ -96,6 +97,7 @@ WHERE = {
     "requests": set(),
     "sqlite3": {"multimodal.retrieval"},
     "faiss": {"multimodal.retrieval"},
+    "matplotlib": {"multimodal.training"},
     "watchdog": {"multimodal.retrieval"},
     "httpx": {"multimodal.chat"},
     "urllib.request": {"app"},

@@ -20,8 +20,11 @@ class Captioned:
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with some lines or files of a data set, which are left out: a sentence's code in `problems.SENTENCES`, how often it came,
-    and where, for the first few: 'captions.csv:12' for a line, the name for a picture."""
+    """What is wrong with some lines or files of a data set, which are left out.
+
+    A sentence's code in `problems.SENTENCES`, how often it came, and where, for the first few: 'captions.csv:12' for a line, the name for a
+    picture.
+    """
 
     code: str
     count: int

@@ -12,7 +12,8 @@ def same_key_or_caption(keys: torch.Tensor, texts: torch.Tensor, owners: torch.T
     """Which caption fits which picture, int64 [captions, pictures].
 
     `keys` int64 [pictures]: pictures with one key show the same. `texts` int64 [captions]: captions with one number read the same. `owners`
-    int64 [captions]: the picture that each was written for. 1 where the keys agree, or the picture has a caption that reads the same; else 0.
+    int64 [captions]: the picture that each was written for. 1 where the keys agree, or the picture has a caption that reads the same, else
+    0.
     """
     own = keys[owners][:, None] == keys
     said = texts[:, None] == texts  # of the captions, in pairs

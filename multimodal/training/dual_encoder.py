@@ -9,8 +9,10 @@ from typing import Any
 import torch
 from transformers import PreTrainedConfig, Trainer, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 
+from multimodal.errors import UserError
 from multimodal.training.cached import Batch, backward, gathered, pieces_of
 from multimodal.training.contrastive import contrastive_loss, same_key_or_caption
+from multimodal.training.layers import parameter_groups
 
 HOTTEST = math.log(100.0)  # of the logit scale, as in CLIP (Radford et al. 2021, section 2.5)
 FITTING = ("keys", "texts", "owners", "matches")  # of a batch: what tells which caption fits which picture
@@ -28,6 +30,7 @@ class DualEncoderTrainer(Trainer):
 
     `piece`: captions and pictures computed at once; None: a whole batch of a process. It moves nothing but memory and time.
     `threshold`: the cosine from which words and a picture are to match. None: only their order is learned.
+    `layer_decay`: of the learning rate from a layer to the one below; see parameter_groups.
     `measure`: what `evaluate` tells of the model, by name.
     """
 
@@ -36,15 +39,19 @@ class DualEncoderTrainer(Trainer):
         *args: Any,
         piece: int | None = None,
         threshold: float | None = None,
+        layer_decay: float = 1.0,
         measure: Callable[[VisionTextDualEncoderModel], dict[str, float]] | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
-        self.piece, self.threshold, self.measure = piece, threshold, measure
+        self.piece, self.threshold, self.layer_decay, self.measure = piece, threshold, layer_decay, measure
         self._held: list[Batch] = []  # of the step that is being gathered
 
     def training_step(self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: object = None) -> torch.Tensor:
-        """Hold the batch until the step has all of its own, then compute all their gradients. Returns the loss: 0 for what is held."""
+        """Hold the batch until the step has all of its own, then compute all their gradients. Returns the loss: 0 for what is held.
+
+        Raises UserError where the loss is no number any more.
+        """
         self._held.append(self._prepare_inputs(inputs))
         if not self.accelerator.sync_gradients:
             return torch.zeros((), device=self.args.device)
@@ -61,7 +68,17 @@ class DualEncoderTrainer(Trainer):
 
         inputs_alone = [{name: tensor for name, tensor in batch.items() if name not in FITTING} for batch in batches]
         pieces = [piece for batch in inputs_alone for piece in pieces_of(batch, self.piece)]
-        return backward(self.accelerator, model, pieces, _features, loss, scale, self.compute_loss_context_manager)
+        found = backward(self.accelerator, model, pieces, _features, loss, scale, self.compute_loss_context_manager)
+        if not torch.isfinite(found):
+            raise UserError("training_nan", step=self.state.global_step + 1)
+        return found
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """AdamW, deeper layers at lower rates."""
+        if self.optimizer is None:
+            groups = parameter_groups(self.model, self.args.learning_rate, self.layer_decay, self.args.weight_decay)
+            self.optimizer = torch.optim.AdamW(groups, betas=(self.args.adam_beta1, self.args.adam_beta2), eps=self.args.adam_epsilon)
+        return self.optimizer
 
     def evaluate(self, eval_dataset: object = None, ignore_keys: object = None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """What `measure` finds, logged."""

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -94,10 +95,8 @@ def first_step(batch: int, piece: int | None, accumulate: int) -> dict[str, torc
     with TemporaryDirectory() as folder:
         trainer = make_trainer(Path(folder), batch, piece, accumulate)
         trainer.add_callback(keep)
-        try:
+        with suppress(Ending):
             trainer.train()
-        except Ending:
-            pass
     return {name.removeprefix("module."): gradient for name, gradient in keep.found.items()} | {"loss": trainer.loss.reshape(1)}
 
 
