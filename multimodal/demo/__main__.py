@@ -9,7 +9,7 @@ from pathlib import Path
 
 from transformers.utils import logging
 
-from multimodal.demo import encoder, evaluate, examples, library, recall, train
+from multimodal.demo import captioned_scenes, encoder, evaluate, examples, library, recall, train
 
 
 def main() -> None:
@@ -32,6 +32,9 @@ def main() -> None:
     command.add_argument("--precision", choices=("stored", "int8", "nf4"), default="stored", help="of the language layers and the head")
     command.add_argument("--wrong", action="store_true", help="print the wrong answers too")
     command.add_argument("--json", action="store_true", help="print JSON as the last line")
+    command = commands.add_parser("scenes", help="write captioned pictures to train retrieval models with")
+    command.add_argument("--output", type=Path, required=True)
+    command.add_argument("--count", type=int, default=captioned_scenes.COUNT, help="pictures to train with")
     add_encoder(commands.add_parser("encoder", help="make the encoder of the demo library"))
     arguments = parser.parse_args()
     logging.set_verbosity_error()  # the demo has no talker, and transformers wonders about its defaults
@@ -39,6 +42,8 @@ def main() -> None:
         run_encoder(arguments)
     elif arguments.command == "train":
         train.train(arguments.folder, arguments.steps, arguments.batch, arguments.seed, arguments.device)
+    elif arguments.command == "scenes":
+        print(captioned_scenes.write_set(arguments.output, arguments.count))
     elif arguments.command == "examples":
         examples.make_examples(arguments.output)
     elif arguments.command == "export":

@@ -35,7 +35,7 @@ LONGEST = 64  # tokens of a caption, where the text tower takes as many: Flickr8
 SIDE = 128
 VOCABULARY = 8_000
 SMALL_VISION = {"hidden_sizes": [48, 96, 192, 320], "depths": [2, 2, 4, 2]}
-SMALL_TEXT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768}
+SMALL_TEXT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768, "hidden_dropout_prob": 0.1}
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def make_towers(vision: str | None, text: str | None, captions: Iterable[str], d
     else:
         tokenizer = make_tokenizer(captions, VOCABULARY, LONGEST)
         sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": LONGEST, "pad_token_id": tokenizer.pad_token_id}
-        text_model = AutoModel.from_config(BertConfig(**SMALL_TEXT, **sizes, hidden_dropout_prob=0.1, attention_probs_dropout_prob=0.1))
+        text_model = AutoModel.from_config(BertConfig(**SMALL_TEXT, **sizes))
     if vision:
         vision_model, image_processor = _pretrained(vision, vision=True), _processor(AutoImageProcessor, vision)
     else:

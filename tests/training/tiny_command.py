@@ -1,0 +1,23 @@
+"""`python -m multimodal` whose towers from nothing are tiny, and drop nothing out."""
+
+from __future__ import annotations
+
+import sys
+
+from multimodal.__main__ import main
+from multimodal.training import towers
+
+towers.SIDE = 32
+towers.VOCABULARY = 400
+towers.SMALL_VISION = {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}
+towers.SMALL_TEXT = {
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())
