@@ -19,7 +19,8 @@ MORE = ["--epochs=2", "--lr=1e-3", "--warmup=1", "--embed_dim=16", "--device=cpu
 
 
 def trained(data: Path, output: Path, launcher: list[str], batch: int) -> dict[str, torch.Tensor]:
-    command = [sys.executable, *launcher, "-m", "tests.training.tiny_command", "train", "dual", f"--data={data}", f"--output={output}", *MORE]
+    command = [sys.executable, *launcher, "-m", "tests.training.tiny_command", "train", "dual", *MORE]
+    command += [f"--data={data}", f"--output={output}"]
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
     run = subprocess.run([*command, f"--batch_size={batch}"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stdout + run.stderr
