@@ -146,7 +146,7 @@ def test_a_folder_is_added_and_taken_out_again(open_page, tmp_path):
     page.locator("#filters button").first.click()
     page.locator("#name-has input, #name-has textarea").first.fill("dusk")
     page.locator("#apply").click()
-    see(page, "#found", "1 picture")
+    page.wait_for_function("() => document.querySelectorAll('.tiles li').length === 1", timeout=SECONDS)
     assert names(page) == ["dusk.png"]
     look_closely(page)
     see(page, "#facts", str(folder))
