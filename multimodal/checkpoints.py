@@ -12,7 +12,10 @@ DEMO_MODEL, DEMO_ENCODER = ASSETS / "demo", ASSETS / "demo-encoder"
 
 def checkpoint(path: str | None, demo: Path, data_dir: Path) -> str:
     """`path` as transformers takes it; `demo` where it is None, and what was downloaded of a hub's name where that is complete."""
-    if path is None:
-        return str(demo)
+    return str(demo) if path is None else downloaded(path, data_dir)
+
+
+def downloaded(path: str, data_dir: Path) -> str:
+    """`path`, or the folder of what was downloaded of that hub's name where it is complete."""
     folder = model_folder(data_dir, path)
     return str(folder) if NAME.fullmatch(path) and is_complete(folder) else path

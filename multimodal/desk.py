@@ -24,7 +24,7 @@ from multimodal.chat.events import Done, Event, Notice
 from multimodal.chat.load import Wishes, choose_machine, load, make_ready
 from multimodal.chat.omni import Omni
 from multimodal.chat.options import Options
-from multimodal.checkpoints import DEMO_ENCODER, DEMO_MODEL, checkpoint
+from multimodal.checkpoints import DEMO_ENCODER, DEMO_MODEL, checkpoint, downloaded
 from multimodal.data_dir import REQUEST_PREFIX
 from multimodal.demo.library import make_library
 from multimodal.errors import UserError
@@ -74,7 +74,11 @@ class Desk:
             video_seconds=settings.max_media_seconds,
         )
         self.library = Library(
-            settings.data_dir / FOLDER, self._encoder_path(settings.clip_model), choose_device(settings.clip_device), self.limits
+            settings.data_dir / FOLDER,
+            self._encoder_path(settings.clip_model),
+            choose_device(settings.clip_device),
+            self.limits,
+            settings.cross_model and downloaded(settings.cross_model, settings.data_dir),
         )
         self._settled = threading.Event()  # loaded, failed or unloaded: nothing is under way
         self._cancel = threading.Event()

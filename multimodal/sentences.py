@@ -325,6 +325,39 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "The encoder at {path} could not be loaded ({reason}): download it again, or choose another CLIP_MODEL.",
         "无法加载 {path} 处的编码器（{reason}）：请重新下载，或换一个 CLIP_MODEL。",
     ),
+    "no_cross_model": (
+        503,
+        "There is no cross-attention model to look twice with: set CROSS_MODEL to a folder that holds one, or to a hub name such as"
+        " Salesforce/blip-itm-base-coco.",
+        "没有用于重新排序的交叉注意力模型：请把 CROSS_MODEL 设为含有模型的文件夹，或 Salesforce/blip-itm-base-coco 这样的名称。",
+    ),
+    "cross_loading": (
+        503,
+        "The cross-attention model is still loading: try again in a moment.",
+        "交叉注意力模型还在加载：请稍后再试。",
+    ),
+    "cross_not_found": (
+        503,
+        "There is no cross-attention model at {path}: set CROSS_MODEL to a folder that holds one, or to a hub name.",
+        "在 {path} 找不到交叉注意力模型：请把 CROSS_MODEL 设为含有模型的文件夹或模型名称。",
+    ),
+    "cross_not_fetched": (
+        503,
+        "There is no folder {path}, and no cross-attention model of that name could be fetched ({reason}): check CROSS_MODEL and the"
+        " connection, then start again.",
+        "没有名为 {path} 的文件夹，也无法获取同名的交叉注意力模型（{reason}）：请检查 CROSS_MODEL 和网络连接，然后重新启动。",
+    ),
+    "cross_unknown": (
+        503,
+        "The model at {path} is of the kind {kind}, which does not judge words and pictures together: set CROSS_MODEL to one of the kind"
+        " {wanted}.",
+        "{path} 处的模型类型是 {kind}，不能同时判断文字和图片：请把 CROSS_MODEL 设为 {wanted} 类型的模型。",
+    ),
+    "cross_broken": (
+        503,
+        "The cross-attention model at {path} could not be loaded ({reason}): download it again, or choose another CROSS_MODEL.",
+        "无法加载 {path} 处的交叉注意力模型（{reason}）：请重新下载，或换一个 CROSS_MODEL。",
+    ),
     "search_empty": (
         400,
         "There is nothing to search for: type words, give a picture, or set a filter.",
@@ -513,6 +546,16 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         "Memory ran out with {piece} pictures at once: choose a smaller --piece, which changes nothing that a batch of {batch} teaches.",
         "同时计算 {piece} 张图片时内存不足：请减小 --piece，批大小 {batch} 的学习效果不变。",
     ),
+    "training_batch_too_large": (
+        507,
+        "Memory ran out with {batch} pairs at once: choose a smaller --batch_size, and a larger --accumulate, which teaches the same.",
+        "同时计算 {batch} 对图文时内存不足：请减小 --batch_size 并增大 --accumulate，学习效果不变。",
+    ),
+    "training_all_alike": (
+        422,
+        "All pictures to train with have the same captions: write captions that tell them apart.",
+        "所有用于训练的图片描述都相同：请写出能区分它们的描述。",
+    ),
     "training_too_few": (
         422,
         "The data set has {count} pictures to train with, and {least} are the least: add pictures with captions.",
@@ -527,6 +570,16 @@ SENTENCES: dict[str, tuple[int, str, str]] = {
         422,
         "{path} is a {kind}, which cannot be a tower of a dual encoder: choose a model with one hidden_size, such as a ViT or a BERT.",
         "{path} 是 {kind}，不能用作双编码器的一部分：请选择具有单一 hidden_size 的模型，如 ViT 或 BERT。",
+    ),
+    "dual_missing": (
+        422,
+        "Re-ranking puts the best of a dual encoder in order: name its folder by --dual.",
+        "重新排序针对双编码器的最佳结果：请用 --dual 指定其文件夹。",
+    ),
+    "option_not_for": (
+        422,
+        "{option} is not for --model_type {kind}: leave it out.",
+        "--model_type {kind} 不使用 {option}：请去掉它。",
     ),
     "split_empty": (
         422,

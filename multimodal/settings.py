@@ -149,6 +149,12 @@ class Settings:
         "the encoder of the picture library: a folder or a hub name; empty for the demo encoder",
     )
     clip_device: str = _setting("cpu", _device, "auto, cpu, cuda or cuda:N", "where the encoder of the picture library computes")
+    cross_model: str | None = _setting(
+        None,
+        _model,
+        "an existing folder, or a hub name such as Salesforce/blip-itm-base-coco",
+        "the cross-attention model that orders the best of a search: a folder or a hub name; empty for none",
+    )
     share_library: bool = _setting(False, _switch, "true or false", "show the picture library also to those who come from other machines")
     max_pixels: int | None = _setting(
         None, _or_auto(_between(int, 3136, 12_845_056)), "auto, or a number from 3136 to 12845056", "pixels kept of a picture"

@@ -19,6 +19,9 @@ CODES_OF = {
     "f'{kind}_too_long'": ["sound_too_long", "video_too_long"],
     "signature or 'file_unknown'": ["file_unknown", "file_svg", "file_heic", "file_playlist"],
     "reason": ["loading", "busy"],
+    "f'{part}_not_found'": ["encoder_not_found", "cross_not_found"],
+    "f'{part}_not_fetched'": ["encoder_not_fetched", "cross_not_fetched"],
+    "f'{part}_broken'": ["encoder_broken", "cross_broken"],
     "failure.code": [],  # one that was raised before, out of the store
 }
 

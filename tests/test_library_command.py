@@ -28,6 +28,7 @@ from multimodal.retrieval import library as library_module
 from multimodal.retrieval.library import Library
 from multimodal.settings import KEYS
 from tests.conftest import EXAMPLES, ROOT
+from tests.retrieval.tiny_blip import write_tiny_blip
 from tests.retrieval.tiny_encoders import write_tiny_encoder
 from tests.wire import CHINESE
 
@@ -134,6 +135,18 @@ def test_words_find_pictures(run: Run) -> None:
     answer = json.loads(said)
     assert (status, answer["results"], answer["threshold"]) == (0, [], 1)
     assert -1 < answer["nearest"] < 1
+
+
+def test_the_best_are_put_in_order_by_the_cross_attention_model(run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CROSS_MODEL", str(write_tiny_blip(tmp_path / "blip")))
+    results = json.loads(run("search", "cat", "--cross", "--k", 3, "--json")[1])["results"]
+    matches = [result["match"] for result in results]
+    assert len(matches) == 3
+    assert matches == sorted(matches, reverse=True)
+    status, said, _ = run("search", "cat", "--cross", "--k", 3)
+    assert status == 0
+    assert [line.split()[0] for line in said.splitlines()] == [f"{match:.1%}" for match in matches]
+    assert "match" not in json.loads(run("search", "cat", "--json")[1])["results"][0]
 
 
 def test_the_encoder_is_waited_for_however_long_it_takes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -292,6 +305,7 @@ WRONG = {
     "a million": ("search", "cat", "--k", 1_000_000),
     "a sort that is none": ("search", "cat", "--sort", "size"),
     "a threshold that is none": ("search", "cat", "--threshold", "nan"),
+    "no cross-attention model": ("search", "cat", "--cross"),
     "no date": ("list", "--since", "yesterday"),
     "no picture": ("search", "--image", ROOT / "app.py"),
     "an address": ("search", "--image", "http://127.0.0.1/x.png"),

@@ -19,7 +19,8 @@ from multimodal.retrieval.answers import in_detail, of_captions, of_failure, of_
 from multimodal.retrieval.query import LONGEST_TEXT, MOST_RESULTS, SORTS, Query, Term, read_filter, read_terms
 from multimodal.retrieval.records import Filter, Picture
 
-MODEL_TYPES = ("clip",)
+MODEL_TYPES = ("auto", "clip")  # "auto" is "clip", which always is there
+CROSS = "cross"  # the second look, at what words found
 RESULTS = 20  # where a request does not say how many
 PAGE, FARTHEST = 100, 10_000_000  # of the list: pictures in one answer, and the largest offset
 PAGE_SORTS = ("newest", "oldest", "added", "name")
@@ -61,9 +62,11 @@ class LibraryAnswers:
 
     def text_to_image(self, fields: Fields, request: Request) -> dict[str, object]:
         text = fields.text("text")
-        return {"query": text, **self._find(fields, read_terms(text))}
+        rerank = fields.choice("model_type", (*MODEL_TYPES, CROSS), MODEL_TYPES[0]) == CROSS
+        return {"query": text, **self._find(fields, read_terms(text), rerank)}
 
     def image_to_image(self, fields: Fields, request: Request) -> dict[str, object]:
+        _check_model(fields)
         asked = self._asked(fields)
         if not asked:
             raise UserError("search_empty")
@@ -83,10 +86,9 @@ class LibraryAnswers:
         pictures = self.library.store.pictures({hit.caption.picture for hit in hits})
         return {"query_image": name, "results": of_captions(hits, pictures)}
 
-    def _find(self, fields: Fields, terms: tuple[Term, ...]) -> dict[str, object]:
-        _check_model(fields)
+    def _find(self, fields: Fields, terms: tuple[Term, ...], rerank: bool = False) -> dict[str, object]:
         at_least = fields.number("threshold", None, -1, 1)
-        query = Query(terms, _filter(fields), fields.choice("sort", SORTS, SORTS[0]), _count(fields), at_least)
+        query = Query(terms, _filter(fields), fields.choice("sort", SORTS, SORTS[0]), _count(fields), at_least, rerank)
         return of_found(self.library.find(query), addresses)
 
     def _asked(self, fields: Fields) -> list[tuple[Image.Image | int, str]]:
@@ -180,7 +182,7 @@ class LibraryAnswers:
 
 
 def _check_model(fields: Fields) -> None:
-    fields.choice("model_type", ("auto", *MODEL_TYPES), "auto")
+    fields.choice("model_type", MODEL_TYPES, MODEL_TYPES[0])
 
 
 def _count(fields: Fields) -> int:

@@ -48,7 +48,13 @@ def make_library_router(desk: Desk) -> APIRouter:
                     await fields.close()
                 return body if isinstance(body, Response) else JSONResponse(body)
 
-            return await guarded(request, lambda reason: UserError("request_failed", reason=reason), answer)
+            async def told() -> Response:
+                try:
+                    return await answer()
+                except UserError as error:
+                    raise (error.unlocated() if desk.settings.shared else error) from error
+
+            return await guarded(request, lambda reason: UserError("request_failed", reason=reason), told)
 
         router.add_api_route(path, endpoint, methods=[method, "HEAD"] if method == "GET" else [method])
         paths.setdefault(path, []).append(method)

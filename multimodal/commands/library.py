@@ -43,6 +43,7 @@ def add_parser(parts: argparse._SubParsersAction) -> None:
     search.add_argument("--image", action="append", default=[], metavar="FILE", help="a picture to search by; may be repeated")
     search.add_argument("--k", type=int, default=20, metavar="COUNT", help="how many at most (20)")
     search.add_argument("--threshold", type=float, metavar="SCORE", help="from which likeness on, -1 to 1; the encoder's own by default")
+    search.add_argument("--cross", action="store_true", help="put the best that words find in order by the model that CROSS_MODEL says")
     search.add_argument("--sort", default="likeness", help="likeness, newest, oldest or name")
     _filters(search)
     shown = command("list", "list the pictures")

@@ -23,13 +23,13 @@ def search(session: Session, options: argparse.Namespace) -> int:
     terms = [Term(_open(session, as_path(text))) for text in options.image]
     names = [Path(text).name for text in options.image]
     terms += read_terms(words)
-    query = Query(tuple(terms), filter_of(options), options.sort, options.k, options.threshold)
+    query = Query(tuple(terms), filter_of(options), options.sort, options.k, options.threshold, options.cross)
     if terms:
         session.load_encoder()
     found = of_found(library.find(query), where)
     body = {"query": words or ", ".join(names), **({"query_image": ", ".join(names)} if names else {}), **found}
     results = body["results"]
-    lines = [_line(result, "" if result["score"] is None else f"{result['score']:.3f}") for result in results]
+    lines = [_line(result, _mark(result)) for result in results]
     if not results:
         lines = [session.say("nothing", **found) if found.get("nearest") is not None else session.say("nothing_at_all")]
     if terms and library.store.missing(library.encoder.space, "picture", 1):
@@ -60,6 +60,13 @@ def filter_of(options: argparse.Namespace) -> Filter:
 def _open(session: Session, path: Path) -> Image.Image:
     (picture,) = take(path, path.name, session.library.limits, only="picture")
     return picture.image
+
+
+def _mark(result: dict[str, object]) -> str:
+    """The match where it was looked at twice, else the score."""
+    if "match" in result:
+        return f"{result['match']:.1%}"
+    return "" if result["score"] is None else f"{result['score']:.3f}"
 
 
 def _line(answer: dict[str, object], score: str | None = None) -> str:

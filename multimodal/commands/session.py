@@ -13,7 +13,7 @@ from pathlib import Path
 
 from huggingface_hub.utils import disable_progress_bars
 
-from multimodal.checkpoints import DEMO_ENCODER, checkpoint
+from multimodal.checkpoints import DEMO_ENCODER, checkpoint, downloaded
 from multimodal.commands.phrases import phrase
 from multimodal.errors import UserError
 from multimodal.media import Limits
@@ -58,10 +58,11 @@ def session(options: argparse.Namespace, settings: Settings, language: str, writ
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     path = checkpoint(settings.clip_model, DEMO_ENCODER, settings.data_dir)
-    if os.path.isdir(path):
+    cross = settings.cross_model and downloaded(settings.cross_model, settings.data_dir)
+    if all(os.path.isdir(each) for each in (path, cross) if each):
         disable_progress_bars()  # nothing will be fetched, and reading from a disk needs none
     limits = Limits(file_bytes=settings.max_upload_mb * 1_000_000)
-    with opened(Library(settings.data_dir / FOLDER, path, settings.clip_device, limits), encoder=False) as library:
+    with opened(Library(settings.data_dir / FOLDER, path, settings.clip_device, limits, cross), encoder=False) as library:
         at_work = Session(library, language, options.json)
         if library.read_only:
             if writes:

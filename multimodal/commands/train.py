@@ -17,7 +17,9 @@ DATA = "a folder with pictures and their captions, or the file in it that has th
 def add_parser(parts: argparse._SubParsersAction) -> None:
     """The commands below `train`."""
     parser = parts.add_parser(
-        "train", help="retrieval models of your own: check a data set, train a dual encoder", description="Retrieval models of your own."
+        "train",
+        help="retrieval models of your own: check a data set, train a dual or a cross encoder",
+        description="Retrieval models of your own.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -33,27 +35,39 @@ def add_parser(parts: argparse._SubParsersAction) -> None:
     check.add_argument("--deep", action="store_true", help="open every picture, too")
     check.add_argument("--plot", metavar="FILE.png", help="draw the lengths of captions and the sizes of pictures; opens every picture")
     dual = command("dual", "train a dual encoder, which CLIP_MODEL takes")
-    dual.add_argument("--data", required=True, metavar="DATA", help=DATA)
-    dual.add_argument("--output", required=True, metavar="DIR", help="where the model, its checkpoints and its curves go")
-    dual.add_argument("--resume", action="store_true", help="go on after the last checkpoint, if there is one")
-    dual.add_argument("--epochs", type=_count, default=20)
-    dual.add_argument("--batch_size", type=_count, default=64, help="pictures that are set against each other, a process")
-    dual.add_argument("--accumulate", type=_count, default=1, help="batches joined for one step, all set against each other")
+    _add_common(dual, epochs=20, batch_size=64, lr=1e-4, warmup=100)
     dual.add_argument("--piece", type=_count, help="pictures computed at once: smaller needs less memory, and changes nothing else")
-    dual.add_argument("--lr", type=_positive, default=1e-4, help="the highest learning rate")
     dual.add_argument("--layer_decay", type=_positive, help="of the rate from a layer to the one below; 0.8 for pretrained towers, else 1")
-    dual.add_argument("--warmup", type=int, default=100, help="steps until the highest rate")
-    dual.add_argument("--weight_decay", type=float, default=0.05)
     dual.add_argument("--embed_dim", type=_count, default=512, help="numbers of a vector")
     dual.add_argument("--vision", metavar="MODEL", help="a pretrained vision tower: a folder or a hub name")
     dual.add_argument("--text", metavar="MODEL", help="a pretrained text tower: a folder or a hub name")
-    dual.add_argument("--no_augment", dest="augment", action="store_false", help="show every picture as it is")
-    dual.add_argument("--patience", type=int, default=5, help="end after so many epochs without a better recall; 0: never")
-    dual.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
-    dual.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
-    dual.add_argument("--workers", type=int, default=2, help="processes that read pictures")
-    dual.add_argument("--seed", type=int, default=0)
-    dual.add_argument("--deepspeed", metavar="FILE.json", help="a configuration such as assets/deepspeed-zero2.json")
+    cross = command("cross", "train a cross encoder, which CROSS_MODEL takes")
+    _add_common(cross, epochs=15, batch_size=48, lr=2e-5, warmup=500)
+    cross.add_argument("--dual", metavar="MODEL", help="a dual encoder, whose best wrong answers are learned from: a folder or a hub name")
+    cross.add_argument("--model", metavar="MODEL", help="a pretrained BLIP for image-text retrieval: a folder or a hub name")
+    cross.add_argument("--embed_dim", type=_count, default=768, help="width of both towers, without --model")
+
+
+def _add_common(parser: argparse.ArgumentParser, epochs: int, batch_size: int, lr: float, warmup: int) -> None:
+    """What all trainings take, with these values where it is not told."""
+    parser.add_argument("--data", required=True, metavar="DATA", help=DATA)
+    parser.add_argument("--output", required=True, metavar="DIR", help="where the model, its checkpoints and its curves go")
+    parser.add_argument("--resume", action="store_true", help="go on after the last checkpoint, if there is one")
+    parser.add_argument("--epochs", type=_count, default=epochs)
+    parser.add_argument(
+        "--batch_size", type=_count, default=batch_size, help="pictures of one batch, a process; of dual, they are set against each other"
+    )
+    parser.add_argument("--accumulate", type=_count, default=1, help="batches joined for one step; of dual, all set against each other")
+    parser.add_argument("--lr", type=_positive, default=lr, help="the highest learning rate")
+    parser.add_argument("--warmup", type=int, default=warmup, help="steps until the highest rate")
+    parser.add_argument("--weight_decay", type=float, default=0.05)
+    parser.add_argument("--no_augment", dest="augment", action="store_false", help="show every picture as it is")
+    parser.add_argument("--patience", type=int, default=5, help="end after so many epochs that are no better; 0: never")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--precision", choices=("auto", "float32", "bfloat16", "float16"), default="auto")
+    parser.add_argument("--workers", type=int, default=2, help="processes that read pictures")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--deepspeed", metavar="FILE.json", help="a configuration such as assets/deepspeed-zero2.json")
 
 
 def run(options: argparse.Namespace) -> int:

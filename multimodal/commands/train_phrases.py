@@ -37,6 +37,20 @@ TRAIN_PHRASES: dict[str, tuple[str, str]] = {
         "Done: {path}. Search with it by CLIP_MODEL={path}",
         "完成：{path}。设置 CLIP_MODEL={path} 即可用它搜索",
     ),
+    "told_apart": (
+        "Epoch {epoch}: {accuracy} % of pairs told apart",
+        "第 {epoch} 轮：{accuracy} % 的图文对判断正确",
+    ),
+    "trained_cross": (
+        "Done: {path}. Put the best of a search in order by CROSS_MODEL={path}, measure it by `evaluate --model_type cross`",
+        "完成：{path}。设置 CROSS_MODEL={path} 即可用它重新排序搜索结果；用 `evaluate --model_type cross` 查看效果",
+    ),
+    "judging": ("Judging pictures", "正在判断图片"),
+    "swept": (
+        "{pictures} pictures, {captions} captions; K of the dual encoder's best are put in order (0: none), ms are of one query",
+        "{pictures} 张图片，{captions} 条描述；对双编码器的前 K 个结果重新排序（0：不排序），ms 为单次查询的毫秒数",
+    ),
+    "broken_off": ("Broken off; --resume goes on after the last whole epoch.", "已中断；用 --resume 从最后一个完整的轮次继续。"),
     "encoding": ("Encoding pictures", "正在编码图片"),
     "t2i": ("words to pictures", "文搜图"),
     "i2t": ("picture to captions", "图搜文"),

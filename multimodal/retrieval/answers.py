@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 from multimodal.errors import UserError
 from multimodal.retrieval.records import Failure, Picture
-from multimodal.retrieval.search import CaptionHit, Found
+from multimodal.retrieval.search import CaptionHit, Found, Hit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 # What else is told of a picture: addresses by the routes, paths by the command line.
@@ -33,10 +33,9 @@ def in_detail(picture: Picture, more: More) -> dict[str, object]:
 
 
 def of_found(found: Found, more: More) -> dict[str, object]:
-    """The results of a search, each with its score; where there are none, how near the nearest came to the threshold."""
-    results = [
-        {"id": hit.picture.id, "image_name": hit.picture.name, "score": hit.score, **_facts(hit.picture, more)} for hit in found.hits
-    ]
+    """The results of a search, each with its score, and its match where it was looked at twice; where there are none, how near the nearest
+    came to the threshold."""
+    results = [{"id": hit.picture.id, "image_name": hit.picture.name, **_marks(hit), **_facts(hit.picture, more)} for hit in found.hits]
     if results or found.at_least is None:
         return {"results": results}
     nearest = None if found.nearest is None else round(found.nearest, 4)
@@ -62,6 +61,10 @@ def time_text(seconds: float) -> str:
     with suppress(OSError, OverflowError, ValueError):  # Windows knows its own time from 1970 on alone
         moment = moment.astimezone()
     return moment.isoformat(timespec="seconds")
+
+
+def _marks(hit: Hit) -> dict[str, object]:
+    return {"score": hit.score, **({} if hit.match is None else {"match": hit.match})}
 
 
 def _facts(picture: Picture, more: More) -> dict[str, object]:

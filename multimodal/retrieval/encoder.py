@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import math
 import re
 import threading
@@ -17,14 +16,10 @@ import numpy as np
 import torch
 from PIL import Image
 from transformers import AutoImageProcessor, AutoModel, AutoTokenizer, PreTrainedConfig
-from transformers.utils import cached_file
 
-from low_vram.building import BUILDING
-from low_vram.device import choose_device, is_there
-from low_vram.memory import ran_out, release
+from low_vram.memory import release
 from multimodal.errors import UserError
-
-log = logging.getLogger(__name__)
+from multimodal.retrieval.checkpoint import load_model, refusals
 
 # A picture as the model takes it: its pixels [3, height, width]; or, where the model takes patches in the picture's own proportions (SigLIP
 # 2 NaFlex), pixel_values [patches, values of one], pixel_attention_mask [patches] and spatial_shapes [2].
@@ -93,8 +88,6 @@ MODELS = (
 # vectors' cosines to float32's are above 0.9999; a card's float16 is no nearer.
 MULTIPLIES_BFLOAT16 = ("avx512_bf16", "amx_bf16")
 
-WEIGHTS = ("model.safetensors", "pytorch_model.bin")  # the better first
-
 
 def load_encoder(path: str | Path, device: str = "cpu") -> Encoder:
     """The encoder at `path`, a folder or a hub name as transformers takes it, on `device` ('auto', 'cpu' or 'cuda:N').
@@ -102,22 +95,8 @@ def load_encoder(path: str | Path, device: str = "cpu") -> Encoder:
     It computes in float32 on a CPU, pictures partly in bfloat16 where the processor is made for it, and in float16 on a card. Safetensors
     are preferred; of a pytorch_model.bin, torch unpickles tensors alone. Code that comes with a checkpoint is never run. Raises UserError.
     """
-    chosen, folder = choose_device(device), Path(path)
-    if not is_there(chosen):
-        raise UserError("no_device", device=chosen)
-    if not (folder / "config.json").is_file() and (folder.exists() or folder.is_absolute()):
-        raise UserError("encoder_not_found", path=str(path))
-    try:
+    with refusals(path, device, "encoder") as chosen:
         return _load(str(path), chosen)
-    except UserError:
-        raise
-    except Exception as error:  # tokenizers raises a plain Exception for a damaged file
-        if ran_out(error):
-            raise UserError("model_too_large", path=str(path)) from error
-        log.exception("Loading %s failed", path)
-        fetching = isinstance(error, OSError) and not folder.is_dir()
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-        raise UserError("encoder_not_fetched" if fetching else "encoder_broken", path=str(path), reason=reason) from error
 
 
 def _load(path: str, device: str) -> Encoder:
@@ -125,12 +104,7 @@ def _load(path: str, device: str) -> Encoder:
     kind = config.get("model_type")
     if kind not in FAMILIES:
         raise UserError("encoder_unknown", path=path, kind=kind or ("unknown", "未知"), wanted=", ".join(FAMILIES))
-    if not Path(path).is_dir():  # fetched beforehand: nobody else can build a model meanwhile
-        any(cached_file(path, name, _raise_exceptions_for_missing_entries=False) for name in WEIGHTS)
-    with BUILDING:
-        model, report = AutoModel.from_pretrained(path, dtype=torch.float32, trust_remote_code=False, output_loading_info=True)
-    if count := len(report["missing_keys"]):  # transformers leaves them random
-        raise UserError("encoder_broken", path=path, reason=(f"{count} of its weights are missing", f"缺少 {count} 项权重"))
+    model = load_model(AutoModel, path, "encoder")
     image_processor = AutoImageProcessor.from_pretrained(path, trust_remote_code=False)
     tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
     name = Path(path).resolve().name

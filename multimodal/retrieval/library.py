@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +19,19 @@ from multimodal.errors import UserError
 from multimodal.media import Limits
 from multimodal.retrieval import index_file
 from multimodal.retrieval.adding import Adding, Taken
+from multimodal.retrieval.bringing import OVERSIZE
 from multimodal.retrieval.duplicates import Group
 from multimodal.retrieval.grouping import groups_of
 from multimodal.retrieval.keeper import Keeper
 from multimodal.retrieval.labels import word_vectors
 from multimodal.retrieval.places import still_holds
 from multimodal.retrieval.query import LONGEST_TEXT, Query, Term
+from multimodal.retrieval.reading import read_content, read_picture
 from multimodal.retrieval.records import Filter, Picture
 from multimodal.retrieval.search import CaptionHit, Found, Hit, Search
+from multimodal.retrieval.second_look import SecondLook
 from multimodal.retrieval.store import Store, open_store
-from multimodal.retrieval.thumbnails import Thumbnails
+from multimodal.retrieval.thumbnails import LONGER, Thumbnails
 from multimodal.retrieval.watch import Watch
 from multimodal.retrieval.whole_file import take_away
 
@@ -52,14 +55,16 @@ class Library:
     Whatever is called before `open`, or where that failed, raises the UserError that says why.
     """
 
-    def __init__(self, folder: Path, encoder: str, device: str, limits: Limits):
-        """`folder` is the library's own; `encoder` a checkpoint's folder or hub name, which computes on `device`."""
+    def __init__(self, folder: Path, encoder: str, device: str, limits: Limits, cross: str | None = None):
+        """`folder` is the library's own; `encoder` a checkpoint's folder or hub name, which computes on `device`, as does `cross`, a
+        cross-attention model's, without which nothing can be looked at twice."""
         self.folder, self.encoder_path, self.device, self.limits = folder, encoder, device, limits
         self.encoder: Encoder | None = None
         self.encoder_failure: UserError | None = None
         self.read_only: str | None = None  # or why: 'process', 'disk'
         self.failure: UserError | None = UserError("library_closed")
         self.thumbnails = Thumbnails(folder / "thumbnails")
+        self.second_look = SecondLook(cross, device, self.image) if cross else None
         self._lock = FileLock(folder / "library.lock")
         self._store: Store | None = None
         self._adding: Adding | None = None
@@ -115,6 +120,8 @@ class Library:
         if self._loading:
             self._loading.join(LEAVING_SECONDS)  # one that takes longer finds that all is closed, and touches nothing
         self._let_go()
+        if self.second_look:
+            self.second_look.close()
         if self._store:
             self._store.database.close()
             self._store = None
@@ -173,8 +180,11 @@ class Library:
 
     def find(self, query: Query) -> Found:
         """The pictures that `query` asks for; by its filters alone where it has no terms. Raises UserError."""
+        if query.rerank and self.second_look is None:
+            raise UserError("no_cross_model")
         if query.terms:
-            return self.search().find(query)
+            find = self.search().find
+            return self.second_look.find(query, find) if query.rerank else find(query)
         sort = "newest" if query.sort == "likeness" else query.sort
         pictures = self.store.pictures(self.store.ids(query.filter, sort, query.count))
         return Found(tuple(Hit(picture, None) for picture in pictures))
@@ -204,6 +214,19 @@ class Library:
     def thumbnail(self, picture: Picture) -> Path:
         """The picture made small, as a WebP. Raises UserError where it has to be made and the original is not there any more."""
         return self.thumbnails.of(picture.hash, lambda: self.original(picture), picture.name, self.limits)
+
+    def image(self, picture: Picture, side: int) -> Image.Image:
+        """The picture, RGB, with `side` pixels on its shorter side where it has them: its thumbnail if that does, or the original is gone.
+
+        Raises UserError or OSError where neither can be had.
+        """
+        longer, shorter = max(picture.width, picture.height), min(picture.width, picture.height)
+        if longer > LONGER and shorter * LONGER / longer < side:
+            with suppress(UserError):
+                content = read_content(self.original(picture), picture.name, self.limits)
+                return read_picture(content, picture.name, self.limits, OVERSIZE * side, 0).image
+        with Image.open(self.thumbnail(picture)) as image:
+            return image.convert("RGB")
 
     def duplicates(self) -> list[Group]:
         """The near-duplicates, those with the best picture first. Raises UserError."""

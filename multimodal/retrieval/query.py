@@ -33,13 +33,15 @@ class Term:
 
 @dataclass(frozen=True)
 class Query:
-    """`at_least`: the score from which on a picture counts; None is the encoder's own, -1 takes everything."""
+    """`at_least`: the score from which on a picture counts; None is the encoder's own, -1 takes everything. `rerank`: the best are to be
+    put in order by the cross-attention model, where there are words alone and no minus, sorted by likeness."""
 
     terms: tuple[Term, ...] = ()
     filter: Filter = field(default_factory=Filter)
     sort: str = "likeness"
     count: int = 20
     at_least: float | None = None
+    rerank: bool = False
 
     def __post_init__(self) -> None:
         """Raises UserError for what cannot be asked."""

@@ -23,12 +23,13 @@ class Hit:
     """A picture that was found.
 
     `score`: the weighted mean cosine to what was asked, less what was to be away; None where only a filter was given. `by_words`: its name
-    or a caption has every word of the query.
+    or a caption has every word of the query. `match`: how likely the words describe it, from 0 to 1; None where it was not looked at twice.
     """
 
     picture: Picture
     score: float | None
     by_words: bool = False
+    match: float | None = None
 
 
 @dataclass(frozen=True)

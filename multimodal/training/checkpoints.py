@@ -39,7 +39,7 @@ def begin(output: Path, options: Mapping[str, object], resume: bool) -> Path | N
             before = json.loads(known.read_text(encoding="utf-8"))
         except ValueError as error:
             raise UserError("training_other", path=str(output), what=BEGUN) from error
-        other = sorted(name for name in options if before.get(name) != options[name])
+        other = sorted(name for name in {*before, *options} if before.get(name) != options.get(name))
         if other:
             raise UserError("training_other", path=str(output), what=", ".join(other))
         return last

@@ -1,10 +1,11 @@
-"""How a training went, in one picture: its loss, and the Recall@K of each epoch."""
+"""How a training went, in one picture: its loss, and what was measured of each epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+CURVES = "curves.png"  # what it is called beside a model
 INCHES, DOTS = (10, 4), 120  # width and height; dots an inch
 
 
@@ -20,6 +21,12 @@ def write_curves(history: Sequence[Mapping[str, float]], path: Path) -> None:
     if losses:
         left.plot(*zip(*losses, strict=True))
     left.set(title="loss", xlabel="epoch")
+    accuracies = [(entry["epoch"], entry["eval_accuracy"]) for entry in history if "eval_accuracy" in entry]
+    if accuracies:
+        right.plot(*zip(*accuracies, strict=True))
+        right.set(title="pairs told apart (%)", xlabel="epoch", ylim=(0, 100))
+        figure.savefig(path, format="png")
+        return
     found = [entry for entry in history if "eval_recall" in entry]
     for way, name in (("t2i", "words to pictures"), ("i2t", "picture to captions")):
         for k, style in ((1, "-"), (5, "--"), (10, ":")):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from transformers import PreTrainedConfig, Trainer, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
+from transformers import PreTrainedConfig, VisionTextDualEncoderConfig, VisionTextDualEncoderModel
 
 from multimodal.errors import UserError
 from multimodal.training.cached import Batch, backward, gathered, pieces_of
 from multimodal.training.contrastive import contrastive_loss, same_key_or_caption
 from multimodal.training.layers import parameter_groups
+from multimodal.training.measured_trainer import MeasuredTrainer
 
 HOTTEST = math.log(100.0)  # of the logit scale, as in CLIP (Radford et al. 2021, section 2.5)
 FITTING = ("keys", "texts", "owners", "matches")  # of a batch: what tells which caption fits which picture
@@ -24,14 +24,13 @@ def make_dual_encoder(vision: PreTrainedConfig, text: PreTrainedConfig, dimensio
     return VisionTextDualEncoderModel(config)
 
 
-class DualEncoderTrainer(Trainer):
+class DualEncoderTrainer(MeasuredTrainer):
     """Trainer for batches of a Collator. Every caption of a step is set against every picture of it: of all processes, and of all batches
     that are accumulated.
 
     `piece`: captions and pictures computed at once; None: a whole batch of a process. It moves nothing but memory and time.
     `threshold`: the cosine from which words and a picture are to match. None: only their order is learned.
     `layer_decay`: of the learning rate from a layer to the one below; see parameter_groups.
-    `measure`: what `evaluate` tells of the model, by name.
     """
 
     def __init__(
@@ -40,11 +39,10 @@ class DualEncoderTrainer(Trainer):
         piece: int | None = None,
         threshold: float | None = None,
         layer_decay: float = 1.0,
-        measure: Callable[[VisionTextDualEncoderModel], dict[str, float]] | None = None,
         **kwargs: Any,
     ):
         super().__init__(*args, **kwargs)
-        self.piece, self.threshold, self.layer_decay, self.measure = piece, threshold, layer_decay, measure
+        self.piece, self.threshold, self.layer_decay = piece, threshold, layer_decay
         self._held: list[Batch] = []  # of the step that is being gathered
 
     def training_step(self, model: torch.nn.Module, inputs: Batch, num_items_in_batch: object = None) -> torch.Tensor:
@@ -79,15 +77,6 @@ class DualEncoderTrainer(Trainer):
             groups = parameter_groups(self.model, self.args.learning_rate, self.layer_decay, self.args.weight_decay)
             self.optimizer = torch.optim.AdamW(groups, betas=(self.args.adam_beta1, self.args.adam_beta2), eps=self.args.adam_epsilon)
         return self.optimizer
-
-    def evaluate(self, eval_dataset: object = None, ignore_keys: object = None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        """What `measure` finds, logged."""
-        model = self.accelerator.unwrap_model(self.model)
-        model.eval()
-        metrics = {f"{metric_key_prefix}_{name}": value for name, value in self.measure(model).items()}
-        self.log(metrics)
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
-        return metrics
 
     def _matches(self, batches: list[Batch]) -> torch.Tensor:
         """int64 [captions, pictures] of all batches of all processes, in the order in which `backward` joins their features."""

@@ -7,15 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
-from multimodal.errors import UserError
 from multimodal.retrieval.encoder import Encoder
 from multimodal.training.captioned import Captioned
-from multimodal.training.epochs import read_image
+from multimodal.training.encoding import encoded
 from multimodal.training.recall import Recall, both_ways
 
-BATCH = 32
+ASKED = 32  # queries whose time is taken
 MOST = 1_000  # pictures, as in the usual split of Flickr8k
 
 
@@ -36,28 +34,14 @@ class Evaluation:
 
 def evaluate(encoder: Encoder, pictures: Iterable[Captioned]) -> Evaluation:
     """On all of `pictures`, but for those that cannot be opened. Raises UserError where none can."""
-    kept: list[Captioned] = []
-    vectors = [np.empty((0, encoder.dimension), np.float32)]
-    images: list[Image.Image] = []
-    for picture in pictures:
-        try:
-            images.append(read_image(picture, encoder.side))
-        except UserError:
-            continue
-        kept.append(picture)
-        if len(images) == BATCH:
-            vectors.append(encoder.encode_pictures(images))
-            images.clear()
-    vectors.append(encoder.encode_pictures(images))
-    if not kept:
-        raise UserError("training_no_pictures")
+    kept, picture_vectors = encoded(encoder, pictures)
     captions = tuple(caption for picture in kept for caption in picture.captions)
     owners = np.array([row for row, picture in enumerate(kept) for _ in picture.captions], np.int64)
-    picture_vectors, caption_vectors = np.concatenate(vectors), encoder.encode_texts(captions)
+    caption_vectors = encoder.encode_texts(captions)
     began = time.perf_counter()
-    asked = captions[: min(len(captions), BATCH)]
+    asked = captions[: min(len(captions), ASKED)]
     for caption in asked:
         np.argsort(-(encoder.encode_texts([caption]) @ picture_vectors.T))
     seconds = (time.perf_counter() - began) / len(asked)
     recall = both_ways(caption_vectors, picture_vectors, owners)
-    return Evaluation(recall, tuple(kept), captions, owners, picture_vectors, caption_vectors, seconds)
+    return Evaluation(recall, kept, captions, owners, picture_vectors, caption_vectors, seconds)

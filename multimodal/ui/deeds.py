@@ -28,7 +28,7 @@ class Deeds:
         try:
             return act()
         except UserError as error:
-            return refused(sentence(error, language))
+            return refused(sentence(error if self.rights.own else error.unlocated(), language))
 
     def sent(self, event: gr.EventData) -> Picture:
         """The picture whose id the page sent with an event. Raises UserError."""

@@ -27,11 +27,12 @@ SCRIPT = """element.addEventListener('click', (event) => {
 
 @dataclass(frozen=True)
 class Tile:
-    """One picture of the gallery. `by_words`: its name or a caption has the words that were asked for."""
+    """One picture of the gallery, as a Hit says of it."""
 
     picture: Picture
     score: float | None = None
     by_words: bool = False
+    match: float | None = None
 
 
 def gallery_html(tiles: Sequence[Tile], picked: Collection[int], served: Served, language: str) -> str:
@@ -56,7 +57,8 @@ def score_text(score: float) -> str:
 def _item(tile: Tile, picked: bool, served: Served, language: str) -> str:
     picture, name = tile.picture, escape(tile.picture.name)
     open_, pick, like = (escape(phrase(f"{act}_picture", language, name=picture.name)) for act in ("open", "pick", "like"))
-    score = "" if tile.score is None else f"<b>{score_text(tile.score)}</b> "
+    mark = f"{tile.match:.0%}" if tile.match is not None else "" if tile.score is None else score_text(tile.score)
+    marked = f"<b>{mark}</b> " if mark else ""
     words = f'<span class="words" title="{escape(phrase("by_its_words", language))}">abc</span> ' if tile.by_words else ""
     image = thumbnail_html(picture, served, language)
     return (
@@ -65,5 +67,5 @@ def _item(tile: Tile, picked: bool, served: Served, language: str) -> str:
         f'<button type="button" data-act="pick" class="corner left" role="checkbox" aria-checked="{str(picked).lower()}"'
         f' aria-label="{pick}">✓</button>'
         f'<button type="button" data-act="like" class="corner right" aria-label="{like}" title="{like}">≈</button>'
-        f'<span class="under" title="{name}">{score}{words}{name}</span></li>'
+        f'<span class="under" title="{name}">{marked}{words}{name}</span></li>'
     )

@@ -61,6 +61,7 @@ LIBRARY_PHRASES: dict[str, tuple[str, str]] = {
     "cutoff_none": ("Everything, however unlike", "不设限，全部显示"),
     "threshold": ("Lowest score", "最低分数"),
     "threshold_info": ("Default: {words} for words, {pictures} for pictures", "默认值：文字 {words}，图片 {pictures}"),
+    "look_twice": ("Look twice: order the best by the cross-attention model", "再看一遍：最佳结果按交叉注意力模型排序"),
     "apply": ("Search with these", "按此搜索"),
     # what was found
     "found_all": ("{total} pictures, {order}", "{total} 张图片，{order}"),

@@ -137,7 +137,7 @@ class LibraryTab:
         box, results, details = self.search_box, self.results, self.details
         deeds = SearchDeeds(self.library, self.rights, box, results, details)
         typed = [each.submit for each in (box.box, box.since, box.until, box.name, box.text)]
-        set_ = [box.apply.click, box.sort.input, box.folder.input, box.count.release, box.threshold.release]
+        set_ = [box.apply.click, box.sort.input, box.folder.input, box.twice.input, box.count.release, box.threshold.release]
         self._on(partial(gr.on, [*typed, *set_]), deeds.search, box.values(), deeds.outputs(), trigger_mode="always_last")
         picked = self._on(box.cutoff.input, box.pick_cutoff, [box.cutoff], box.threshold)
         self._on(picked.then, deeds.search, box.values(), deeds.outputs())

@@ -68,12 +68,15 @@ class SearchBox:
                 self.folder = texts.make(
                     gr.Dropdown, {"label": "filter_folder", "choices": self._folders}, value="", visible=rights.own, min_width=140
                 )
+            self.twice = texts.make(
+                gr.Checkbox, {"label": "look_twice"}, value=False, visible=self.library.second_look is not None, elem_id="look-twice"
+            )
             self.apply = texts.button("apply", "apply")
 
     def values(self) -> list:
         """The components that `wanted` reads, in its order."""
         filters = [self.since, self.until, self.name, self.text, self.folder]
-        return [self.box, self.sort, self.count, self.cutoff, self.threshold, *filters]
+        return [self.box, self.sort, self.count, self.cutoff, self.threshold, *filters, self.twice]
 
     def cleared(self) -> list:
         """The components that `clear` gives values for, in its order."""
@@ -95,6 +98,7 @@ class SearchBox:
         name: str,
         text: str,
         folder: str | None,
+        twice: bool,
     ) -> Wanted:
         """What they say. Raises UserError."""
         box = box or {}
@@ -110,7 +114,7 @@ class SearchBox:
             (text or "").strip(),
         )
         at_least = {"encoder": None, "none": -1.0}.get(cutoff, float(threshold))
-        wanted = Wanted(terms, where, sort, int(count), at_least)
+        wanted = Wanted(terms, where, sort, int(count), at_least, bool(twice))
         if wanted:
             wanted.query()  # which says what is wrong with it
         return wanted

@@ -27,22 +27,23 @@ class Wanted:
     sort: str = "newest"
     count: int = PAGE
     at_least: float | None = None
+    rerank: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.terms or self.filter)
 
     def query(self) -> Query:
         """Raises UserError for what cannot be asked."""
-        return Query(self.terms, self.filter, self.sort, self.count, self.at_least)
+        return Query(self.terms, self.filter, self.sort, self.count, self.at_least, self.rerank)
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What came of it: `hits` are (id, score, by words); `total` is how many pictures there are, where no likeness was asked for; `full`:
-    as many came as were asked for."""
+    """What came of it: `hits` are (id, score, by words, match); `total` is how many pictures there are, where no likeness was asked for;
+    `full`: as many came as were asked for."""
 
     wanted: Wanted = field(default_factory=Wanted)
-    hits: tuple[tuple[int, float | None, bool], ...] = ()
+    hits: tuple[tuple[int, float | None, bool, float | None], ...] = ()
     total: int | None = None
     full: bool = False
     at_least: float | None = None
@@ -51,7 +52,7 @@ class Shown:
     @property
     def ids(self) -> tuple[int, ...]:
         """The pictures, in their order."""
-        return tuple(id for id, _, _ in self.hits)
+        return tuple(id for id, *_ in self.hits)
 
     @property
     def has_more(self) -> bool:
@@ -71,7 +72,7 @@ class Shown:
 
     def score(self, id: int) -> float | None:
         """That of one of the pictures; None where it has none."""
-        return next((score for hit, score, _ in self.hits if hit == id), None)
+        return next((score for hit, score, *_ in self.hits if hit == id), None)
 
     def without(self, ids: set[int]) -> Shown:
         """The same, these pictures gone."""
@@ -82,7 +83,7 @@ class Shown:
     def tiles(self, library: Library) -> list[Tile]:
         """Its pictures as they are now. Raises UserError."""
         there = {picture.id: picture for picture in library.store.pictures(self.ids) if not picture.removed}
-        return [Tile(there[id], score, by_words) for id, score, by_words in self.hits if id in there]
+        return [Tile(there[id], *said) for id, *said in self.hits if id in there]
 
 
 def look_up(library: Library, wanted: Wanted) -> Shown:
@@ -90,10 +91,10 @@ def look_up(library: Library, wanted: Wanted) -> Shown:
     if not wanted.terms:
         sort = "newest" if wanted.sort == "likeness" else wanted.sort
         pictures = library.page(wanted.filter, sort, wanted.count)
-        hits = tuple((picture.id, None, False) for picture in pictures)
+        hits = tuple((picture.id, None, False, None) for picture in pictures)
         return Shown(replace(wanted, sort=sort), hits, library.store.count(wanted.filter))
     found = library.find(wanted.query())
-    hits = tuple((hit.picture.id, hit.score, hit.by_words) for hit in found.hits)
+    hits = tuple((hit.picture.id, hit.score, hit.by_words, hit.match) for hit in found.hits)
     return Shown(wanted, hits, None, len(hits) == wanted.count, found.at_least, found.nearest)
 
 

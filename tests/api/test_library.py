@@ -16,6 +16,7 @@ from multimodal.demo.library import COUNT, draw_library
 from multimodal.desk import Desk
 from multimodal.settings import Settings
 from tests.conftest import ROOT, RunningDesk
+from tests.retrieval.tiny_blip import write_tiny_blip
 from tests.wire import CHINESE, bomb_png, client_of, error_of, parts_of, png
 
 SAMPLE = draw_library(3)[2]
@@ -295,7 +296,8 @@ WRONG_SEARCHES = {
     "the thirtieth of February": ({"text": "a", "until": "2024-02-30"}, 400, "bad_date"),
     "SQL as a date": ({"text": "a", "since": "2024'; DROP TABLE pictures"}, 400, "bad_date"),
     "a sort that is none": ({"text": "a", "sort": "id; --"}, 422, "bad_field"),
-    "another model": ({"text": "a", "model_type": "cross"}, 422, "bad_field"),
+    "another model": ({"text": "a", "model_type": "big"}, 422, "bad_field"),
+    "a second look without a model for it": ({"text": "a", "model_type": "cross"}, 503, "no_cross_model"),
     "a field that is none": ({"text": "a", "colour": "red"}, 422, "bad_field"),
     "a path": ({"text": "a", "image": "/etc/passwd"}, 422, "bad_field"),
 }
@@ -312,7 +314,9 @@ def test_a_wrong_search_is_refused_in_one_sentence(client: httpx.Client, what: s
 
 
 def test_a_model_type_that_is_none_says_which_there_are(client: httpx.Client) -> None:
-    assert error_of(client.post("/text-to-image", data={"text": "a", "model_type": "big"}))["message"].endswith("it takes auto, clip.")
+    assert error_of(client.post("/text-to-image", data={"text": "a", "model_type": "big"}))["message"].endswith(
+        "it takes auto, clip, cross."
+    )
     assert client.post("/text-to-image", data={"text": "a", "model_type": ""}).status_code == 200
 
 
@@ -458,6 +462,36 @@ def test_a_visitor_takes_back_only_what_a_visitor_took_out(tmp_path: Path) -> No
     assert (refused.status_code, error_of(refused)["code"]) == (404, "removal_gone")
     taken = client.delete(f"/library/images/{two}").json()["undo"]
     assert client.post(f"/library/removals/{taken}/undo").json()["ids"] == [two]
+    desk.close()
+
+
+def test_the_best_are_put_in_order_by_the_cross_attention_model(tmp_path: Path) -> None:
+    desk = Desk(Settings(data_dir=tmp_path / "data", cross_model=str(write_tiny_blip(tmp_path / "blip"))))
+    desk.library.open(wait=True, watch=False)
+    for colour in ("red", "green", "blue", "white"):
+        Image.new("RGB", (40, 30), colour).save(tmp_path / f"{colour}.png")
+    desk.library.take([(path, path.name) for path in tmp_path.glob("*.png")])
+    client, fields = client_of(desk), {"text": "a red circle", "threshold": -1}
+    plain, cross = (client.post("/text-to-image", json={**fields, "model_type": kind}).json()["results"] for kind in ("clip", "cross"))
+    assert len(plain) == len(cross) == 4
+    assert all(result.keys() == PICTURE_KEYS | {"score"} for result in plain)
+    assert all(result.keys() == PICTURE_KEYS | {"score", "match"} for result in cross)
+    matches = [result.pop("match") for result in cross]
+    assert matches == sorted(matches, reverse=True)
+    assert sorted(cross, key=lambda result: -result["score"]) == plain
+    by_picture = client.post("/image-to-image", json={"id": plain[0]["id"], "model_type": "cross"})
+    assert (by_picture.status_code, error_of(by_picture)["code"]) == (422, "bad_field")
+    desk.close()
+
+
+@pytest.mark.parametrize("share", [False, True])
+def test_only_on_this_machine_one_is_told_where_an_encoder_was_looked_for(tmp_path: Path, share: bool) -> None:
+    where = {"host": "0.0.0.0", "share_library": True} if share else {}
+    desk = Desk(Settings(clip_model=str(tmp_path / "private" / "encoder-x"), data_dir=tmp_path, **where))
+    desk.library.open(wait=True, watch=False)
+    response = client_of(desk).post("/text-to-image", json={"text": "a cat"})
+    assert "encoder-x" in error_of(response)["message"]
+    assert ("private" in error_of(response)["message"]) is not share
     desk.close()
 
 

@@ -46,7 +46,8 @@ TEXT = TOWER | {"max_position_embeddings": POSITIONS}
 VISION = TOWER | {"image_size": SIDE, "patch_size": PATCH}
 
 
-def _bert_tokenizer(length: int) -> BertTokenizer:
+def bert_tokenizer(length: int) -> BertTokenizer:
+    """One that reads sign by sign, up to `length` tokens."""
     signs = [*LETTERS, *HANZI]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *signs, *(f"##{sign}" for sign in signs)]
     return BertTokenizer(vocab={piece: place for place, piece in enumerate(pieces)}, model_max_length=length)
@@ -73,7 +74,7 @@ def _clip() -> tuple[PreTrainedModel, ProcessorMixin]:
 
 
 def _chinese_clip() -> tuple[PreTrainedModel, ProcessorMixin]:
-    tokenizer = _bert_tokenizer(length=512)
+    tokenizer = bert_tokenizer(length=512)
     text = TEXT | {"vocab_size": len(tokenizer), "max_position_embeddings": 64}
     model = ChineseCLIPModel(ChineseCLIPConfig(text_config=text, vision_config=VISION, projection_dim=DIMENSION))
     images = ChineseCLIPImageProcessor(size={"height": SIDE, "width": SIDE}, do_center_crop=False)
@@ -96,7 +97,7 @@ def _siglip2() -> tuple[PreTrainedModel, ProcessorMixin]:
 
 
 def _dual_encoder() -> tuple[PreTrainedModel, ProcessorMixin]:
-    tokenizer = _bert_tokenizer(length=POSITIONS)
+    tokenizer = bert_tokenizer(length=POSITIONS)
     text, vision = BertConfig(**TEXT, vocab_size=len(tokenizer)), ViTConfig(**VISION)
     config = VisionTextDualEncoderConfig.from_vision_text_configs(vision, text, projection_dim=DIMENSION)
     images = ViTImageProcessor(size={"height": SIDE, "width": SIDE})

@@ -19,7 +19,7 @@ from transformers import BertConfig, TrainerCallback, TrainingArguments, ViTConf
 
 from multimodal.training.dual_encoder import DualEncoderTrainer, make_dual_encoder
 from multimodal.training.examples import Collator, Example
-from tests.retrieval.tiny_encoders import _bert_tokenizer
+from tests.retrieval.tiny_encoders import bert_tokenizer
 
 EXAMPLES = 32
 LENGTH = 12
@@ -63,7 +63,7 @@ class KeepLoss(DualEncoderTrainer):
 def make_trainer(folder: Path, batch: int, piece: int | None, accumulate: int, dropout: float = 0.0) -> KeepLoss:
     torch.manual_seed(0)
     vision = ViTConfig(hidden_size=24, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=16, patch_size=8)
-    tokenizer = _bert_tokenizer(LENGTH)
+    tokenizer = bert_tokenizer(LENGTH)
     text = BertConfig(
         vocab_size=len(tokenizer),
         hidden_size=24,

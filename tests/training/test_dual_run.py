@@ -26,10 +26,8 @@ from multimodal.training.dual_run import CURVES, DualOptions, train_dual
 from multimodal.training.reading_sets import read_captioned
 from tests.conftest import ROOT
 from tests.retrieval.tiny_encoders import write_tiny_encoder
+from tests.training.two_colours import write_two_colours
 
-COLOURS = {"red": (220, 30, 30), "green": (30, 200, 30), "blue": (40, 60, 230), "white": (250, 250, 250)}
-CHINESE = {"red": "红色", "green": "绿色", "blue": "蓝色", "white": "白色"}
-COUNT = 48
 TINY = {"SIDE": 32, "SMALL_VISION": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}, "VOCABULARY": 400}
 TINY_TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 SMALL = DualOptions(
@@ -39,20 +37,7 @@ SMALL = DualOptions(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Pictures with a colour above and one below, said in both languages."""
-    folder = tmp_path_factory.mktemp("set")
-    lines = []
-    for number in range(COUNT):
-        above, below = (list(COLOURS)[place] for place in (number % 4, number // 4 % 4))
-        pixels = np.zeros((40, 40, 3), np.uint8)
-        pixels[:20], pixels[20:] = COLOURS[above], COLOURS[below]
-        pixels += np.random.default_rng(number).integers(0, 5, pixels.shape, np.uint8)
-        Image.fromarray(pixels).save(folder / f"{number:02}.png")
-        captions = [f"{above} above {below}", f"上面{CHINESE[above]}，下面{CHINESE[below]}"]
-        split = ("train", "train", "val")[number // 16]
-        lines.append(json.dumps({"image": f"{number:02}.png", "captions": captions, "split": split}, ensure_ascii=False))
-    (folder / "set.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    return folder
+    return write_two_colours(tmp_path_factory.mktemp("set"))
 
 
 @pytest.fixture(autouse=True)

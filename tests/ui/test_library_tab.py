@@ -35,6 +35,7 @@ from multimodal.ui.screen import make_screen
 from multimodal.ui.search_deeds import SearchDeeds
 from multimodal.ui.selection_deeds import SelectionDeeds
 from multimodal.ui.shown import PAGE, Shown, Wanted, look_up
+from tests.retrieval.tiny_blip import write_tiny_blip
 
 COUNT = 70
 NOBODY = 2**63  # no id can be so large
@@ -60,7 +61,7 @@ class Tab:
         typed = {"sort": "likeness", "count": PAGE, "cutoff": "encoder", "threshold": 0.2} | filters
         texts = [typed.get(name, "") for name in ("since", "until", "name", "text", "folder")]
         box = {"text": text, "files": [str(file) for file in files]}
-        values = [box, *(typed[name] for name in ("sort", "count", "cutoff", "threshold")), *texts, language]
+        values = [box, *(typed[name] for name in ("sort", "count", "cutoff", "threshold")), *texts, typed.get("twice", False), language]
         return told(self.finding.outputs(), self.finding.search(*values))
 
     @property
@@ -163,11 +164,28 @@ def test_nothing_is_drawn_anew_that_has_not_changed(tab):
 
 def test_words_find_pictures_with_their_scores_the_likest_first(tab):
     values = tab.search("a red circle")
-    scores = [score for _, score, _ in shown(values).hits]
+    scores = [score for _, score, *_ in shown(values).hits]
     assert scores == sorted(scores, reverse=True)
     assert f"<b>{scores[0]:.2f}</b>" in values["gallery"]
     assert "likest first" in values["found"]
     assert values["all-pictures"]["visible"]
+
+
+def test_the_best_can_be_looked_at_twice_where_there_is_a_model_for_it(make_tab, tab, tmp_path):
+    assert not tab.box.twice.visible
+    assert "CROSS_MODEL" in tab.search("a red circle", twice=True)["library-said"]  # which only a forged event can ask for
+    twice = make_tab(cross_model=str(write_tiny_blip(tmp_path / "blip")))
+    assert twice.box.twice.visible
+    fill(twice.library, tmp_path / "samples", 6)
+    twice.library.switch_encoder(twice.library.encoder_path)
+    twice.library.wait_for_encoder()
+    assert twice.library.adding.wait(60)
+    values = twice.search("a red circle", cutoff="none", twice=True)
+    matches = [match for *_, match in shown(values).hits]
+    assert len(matches) == 6
+    assert matches == sorted(matches, reverse=True)
+    assert f"<b>{matches[0]:.0%}</b>" in values["gallery"]
+    assert "%</b>" not in twice.search("a red circle", cutoff="none")["gallery"]
 
 
 def test_where_nothing_matches_the_nearest_score_is_told_and_can_be_seen(tab):
