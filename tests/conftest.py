@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -23,6 +24,13 @@ EXAMPLES = ROOT / "assets" / "examples"
 SECONDS_TO_START = 300
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # no test reaches a network
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported by now is never garbage. Where memory runs out the desk collects garbage at every step, and would look at all
+    of it each time: half a second."""
+    gc.collect()
+    gc.freeze()
 
 
 @dataclass(frozen=True)

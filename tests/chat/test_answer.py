@@ -152,9 +152,18 @@ def test_marks_of_the_model_in_a_question_are_only_text(model, text):
     assert model.processor.image_token_id not in ids
 
 
-@pytest.mark.parametrize("part", ["model.visual", "model.language_model.layers.2", "lm_head"])
+ON_THE_CPU = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError()]
+    ("error", "part"),
+    [
+        (ON_THE_CPU, "model.visual"),
+        (ON_THE_CPU, "model.language_model.layers.2"),
+        (ON_THE_CPU, "lm_head"),
+        (torch.OutOfMemoryError("CUDA out of memory."), "lm_head"),
+        (MemoryError(), "lm_head"),
+    ],
 )
 def test_out_of_memory_is_a_sentence_and_the_next_answer_works(model, part, error):
     failing = True
