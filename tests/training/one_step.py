@@ -22,6 +22,7 @@ from multimodal.training.examples import Collator, Example
 from tests.retrieval.tiny_encoders import bert_tokenizer
 
 EXAMPLES = 32
+LOOPBACK = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}  # the machine's own name need not lead anywhere
 LENGTH = 12
 
 

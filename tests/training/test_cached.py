@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.conftest import ROOT
-from tests.training.one_step import EXAMPLES, first_step, make_trainer
+from tests.training.one_step import EXAMPLES, LOOPBACK, first_step, make_trainer
 
 WAYS = {  # batch of a process, piece (0: none), accumulated batches
     "pieces of 8": (32, 8, 1),
@@ -55,7 +55,7 @@ def test_two_processes_have_the_gradients_of_one(tmp_path: Path, whole: dict[str
     for rank in range(2):
         place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
         command = [sys.executable, "-m", "tests.training.one_step", str(output), *map(str, AMONG_TWO[way])]
-        environment = os.environ | {name: str(value) for name, value in place.items()}
+        environment = os.environ | {name: str(value) for name, value in place.items()} | LOOPBACK
         running.append(subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
     for process in running:
         said, _ = process.communicate(timeout=120)
