@@ -41,6 +41,9 @@ def add_parser(parts: argparse._SubParsersAction) -> None:
     dual.add_argument("--embed_dim", type=_count, default=512, help="numbers of a vector")
     dual.add_argument("--vision", metavar="MODEL", help="a pretrained vision tower: a folder or a hub name")
     dual.add_argument("--text", metavar="MODEL", help="a pretrained text tower: a folder or a hub name")
+    dual.add_argument(
+        "--size", choices=("small", "tiny"), default="small", help="of towers that begin from nothing: 8 or 1 million parameters"
+    )
     cross = command("cross", "train a cross encoder, which CROSS_MODEL takes")
     _add_common(cross, epochs=15, batch_size=48, lr=2e-5, warmup=500)
     cross.add_argument("--dual", metavar="MODEL", help="a dual encoder, whose best wrong answers are learned from: a folder or a hub name")

@@ -6,7 +6,6 @@ from pathlib import Path
 from random import Random
 
 import torch
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
     ConvNextConfig,
@@ -24,6 +23,7 @@ from multimodal.demo.lessons import LANGUAGES
 from multimodal.demo.recall import calibrate
 from multimodal.demo.scenery import Scenes, judge
 from multimodal.retrieval.encoder import load_encoder
+from multimodal.training import tokenizer
 from multimodal.training.dual_encoder import DualEncoderTrainer, make_dual_encoder
 from multimodal.training.examples import Collator
 
@@ -38,28 +38,11 @@ SAVE_EVERY = 250  # steps
 
 
 def make_tokenizer() -> PreTrainedTokenizerFast:
-    """Lower case, Chinese character by character, then byte-level BPE: any text can be written with it."""
-    tokenizer = Tokenizer(models.BPE(unk_token="[UNK]"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True)])
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.BertPreTokenizer(), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    trainer = trainers.BpeTrainer(
-        vocab_size=VOCABULARY,
-        special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
+    """Made from what is said of some thousands of scenes, in both languages."""
     random = Random("corpus")
     scenes = [world.draw_scene(random) for _ in range(4000)]
     claims = [claim for scene in scenes for claim in (whole(scene), draw_part_claim(random, scene))]
-    tokenizer.train_from_iterator(corpus(random, claims), trainer)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")]
-    )
-    names = {"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]"}
-    inputs = ["input_ids", "attention_mask"]
-    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=LONGEST, model_input_names=inputs, **names)
+    return tokenizer.make_tokenizer(corpus(random, claims), VOCABULARY, LONGEST)
 
 
 def make_image_processor() -> ViTImageProcessor:
@@ -97,7 +80,7 @@ def make_model(seed: int = 0) -> VisionTextDualEncoderModel:
 
 def train(folder: Path, steps: int = STEPS, batch: int = 64, seed: int = 0, device: str = "cpu") -> None:
     """Train for `steps` steps in all and keep the state in `folder`; an interrupted run goes on where it stopped."""
-    tokenizer, image_processor = make_tokenizer(), make_image_processor()
+    collator = Collator(make_tokenizer(), make_image_processor(), LONGEST, judge)
     arguments = TrainingArguments(
         output_dir=str(folder),
         max_steps=steps,
@@ -126,7 +109,7 @@ def train(folder: Path, steps: int = STEPS, batch: int = 64, seed: int = 0, devi
     trainer = DualEncoderTrainer(
         model,
         arguments,
-        data_collator=Collator(tokenizer, image_processor, LONGEST, judge),
+        data_collator=collator,
         train_dataset=Scenes(seed, steps * batch),
         threshold=THRESHOLD,
     )

@@ -46,6 +46,7 @@ class DualOptions(RunOptions):
     layer_decay: float | None = None
     vision: str | None = None
     text: str | None = None
+    size: str = "small"
 
 
 def train_dual(
@@ -64,7 +65,7 @@ def train_dual(
         raise UserError("training_too_few", count=len(pictures), least=FEWEST)
     captions = [caption for picture in pictures for caption in picture.captions]
     languages = list(languages_of_captions(captions))
-    towers = make_towers(options.vision, options.text, captions, options.embed_dim, options.seed, languages=languages)
+    towers = make_towers(options.vision, options.text, captions, options.embed_dim, options.seed, options.size, languages=languages)
     measuring = Measuring(judged, towers)
     if not measuring.pictures:
         raise UserError("training_no_pictures")

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from transformers import (
@@ -31,11 +32,47 @@ from multimodal.training.tokenizer import make_tokenizer
 log = logging.getLogger(__name__)
 
 LONGEST = 64  # tokens of a caption, where the text tower takes as many: Flickr8k's longest has some 40 words
-# What begins from nothing: about six million parameters, for pictures of 128 pixels.
-SIDE = 128
-VOCABULARY = 8_000
-SMALL_VISION = {"hidden_sizes": [48, 96, 192, 320], "depths": [2, 2, 4, 2]}
-SMALL_TEXT = {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768, "hidden_dropout_prob": 0.1}
+
+
+@dataclass(frozen=True)
+class Size:
+    """Of what begins from nothing: pixels of a picture's `side`, pieces of the `vocabulary`, tokens of the `longest` caption, and what
+    transformers' ConvNext and BERT are made with."""
+
+    side: int
+    vocabulary: int
+    longest: int
+    vision: Mapping[str, Any]
+    text: Mapping[str, Any]
+
+
+SIZES = {
+    # about eight million parameters
+    "small": Size(
+        128,
+        8_000,
+        LONGEST,
+        {"hidden_sizes": [48, 96, 192, 320], "depths": [2, 2, 4, 2]},
+        {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 768, "hidden_dropout_prob": 0.1},
+    ),
+    # about one million: enough for a toy world, and quickly trained on a processor
+    "tiny": Size(
+        64,
+        704,
+        32,
+        {"hidden_sizes": [24, 48, 120, 144], "depths": [1, 1, 3, 1], "initializer_range": 0.05},
+        {
+            "hidden_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 256,
+            "hidden_dropout_prob": 0.0,
+            "attention_probs_dropout_prob": 0.0,
+            "type_vocab_size": 1,
+            "initializer_range": 0.05,
+        },
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -53,24 +90,30 @@ class Towers:
         return min(dict(self.image_processor.size).values())
 
 
-def make_towers(vision: str | None, text: str | None, captions: Iterable[str], dimension: int, seed: int, **attributes: object) -> Towers:
-    """`vision` and `text`: folders or hub names of transformers' models; None begins from nothing, with a tokenizer made from `captions`.
+def make_towers(
+    vision: str | None, text: str | None, captions: Iterable[str], dimension: int, seed: int, size: str = "small", **attributes: object
+) -> Towers:
+    """`vision` and `text`: folders or hub names of transformers' models; None begins from nothing, with a tokenizer made from `captions`,
+    in one of SIZES.
 
     `dimension`: of the vectors. `attributes` are kept in the configuration. Raises UserError.
     """
     torch.manual_seed(seed)
+    made = SIZES[size]
     if text:
         text_model, tokenizer = _pretrained(text), _processor(AutoTokenizer, text)
     else:
-        tokenizer = make_tokenizer(captions, VOCABULARY, LONGEST)
-        sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": LONGEST, "pad_token_id": tokenizer.pad_token_id}
-        text_model = AutoModel.from_config(BertConfig(**SMALL_TEXT, **sizes))
+        tokenizer = make_tokenizer(captions, made.vocabulary, made.longest)
+        sizes = {"vocab_size": len(tokenizer), "max_position_embeddings": made.longest, "pad_token_id": tokenizer.pad_token_id}
+        text_model = AutoModel.from_config(BertConfig(**made.text, **sizes))
     if vision:
         vision_model, image_processor = _pretrained(vision, vision=True), _processor(AutoImageProcessor, vision)
     else:
         # ConvNext has no hidden_size of its own; the dual encoder asks for it
-        config = ConvNextConfig(**SMALL_VISION, image_size=SIDE, hidden_size=SMALL_VISION["hidden_sizes"][-1], layer_scale_init_value=0.5)
-        vision_model, image_processor = AutoModel.from_config(config), ViTImageProcessor(size={"height": SIDE, "width": SIDE})
+        width = made.vision["hidden_sizes"][-1]
+        config = ConvNextConfig(**made.vision, image_size=made.side, hidden_size=width, layer_scale_init_value=0.5)
+        vision_model = AutoModel.from_config(config)
+        image_processor = ViTImageProcessor(size={"height": made.side, "width": made.side})
     config = VisionTextDualEncoderConfig.from_vision_text_configs(
         vision_model.config, text_model.config, projection_dim=dimension, **attributes
     )

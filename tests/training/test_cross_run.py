@@ -176,7 +176,7 @@ def test_another_training_in_the_same_place_is_refused(data: Path, tmp_path: Pat
     assert (other.code, other.facts["what"]) == ("training_other", "dual, lr")
     with pytest.raises(UserError) as caught:
         train_dual(read_captioned(data), tmp_path / "out", DualOptions(**SMALL), resume=True)
-    assert (caught.value.code, caught.value.facts["what"]) == ("training_other", "trains")
+    assert (caught.value.code, caught.value.facts["what"]) == ("training_other", "size, trains")
     assert all(torch.equal(tensor, before[name]) for name, tensor in weights(tmp_path / "out").items())
 
 

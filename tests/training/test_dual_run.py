@@ -26,10 +26,9 @@ from multimodal.training.dual_run import CURVES, DualOptions, train_dual
 from multimodal.training.reading_sets import read_captioned
 from tests.conftest import ROOT
 from tests.retrieval.tiny_encoders import write_tiny_encoder
+from tests.training.minute import MINUTE
 from tests.training.two_colours import write_two_colours
 
-TINY = {"SIDE": 32, "SMALL_VISION": {"hidden_sizes": [8, 16], "depths": [1, 1], "num_stages": 2}, "VOCABULARY": 400}
-TINY_TEXT = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
 SMALL = DualOptions(
     epochs=3, batch_size=8, lr=2e-3, warmup=2, embed_dim=16, device="cpu", precision="float32", workers=0, patience=0, augment=False
 )
@@ -42,9 +41,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in TINY.items():
-        monkeypatch.setattr(towers, name, value)
-    monkeypatch.setattr(towers, "SMALL_TEXT", TINY_TEXT)
+    monkeypatch.setitem(towers.SIZES, "small", MINUTE)
 
 
 def weights(output: Path) -> dict[str, torch.Tensor]:
@@ -72,14 +69,13 @@ def test_it_learns_and_is_loaded_as_an_encoder_of_both_languages(data: Path, tmp
 
 
 def train_process(data: Path, output: Path, *more: str) -> subprocess.Popen:
-    """The command in a process of its own, with the tiny towers."""
-    patches = "; ".join([*(f"towers.{name} = {value!r}" for name, value in TINY.items()), f"towers.SMALL_TEXT = {TINY_TEXT!r}"])
+    """The command in a process of its own, with towers of that size."""
     sizes = {"epochs": 6, "batch_size": 8, "lr": 2e-3, "warmup": 2, "embed_dim": 16, "workers": 1, "seed": 3}
     options = [f"--{name}={value}" for name, value in sizes.items()]
     options += ["--device=cpu", "--precision=float32", "--language=en"]
     arguments = ["train", "dual", "--data", str(data), "--output", str(output), *options, *more]
-    imports = "import sys; from multimodal.training import towers; from multimodal.__main__ import main"
-    code = f"{imports}; {patches}; sys.exit(main({arguments!r}))"
+    imports = "import sys; from multimodal.__main__ import main; from multimodal.training import towers; from tests.training import minute"
+    code = f"{imports}; towers.SIZES['small'] = minute.MINUTE; sys.exit(main({arguments!r}))"
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TRANSFORMERS_VERBOSITY": "error"}
     return subprocess.Popen(
         [sys.executable, "-c", code], cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
