@@ -15,6 +15,7 @@ from multimodal.training.evaluation import Evaluation
 SHOWN = 24  # queries
 BEST = 6  # pictures of each
 SIDE = 140  # pixels
+WAYS = {"t2i": "words to pictures", "i2t": "picture to captions"}
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2rem auto; max-width: 62rem; padding: 0 1rem; color-scheme: light dark; }
 section { border-top: 1px solid #8884; padding: .8rem 0; }
@@ -39,7 +40,7 @@ def sample_page(evaluation: Evaluation, title: str) -> str:
         sections.append(f"<section><p>{escape(evaluation.captions[place])}</p><div class='row'>{figures}</div></section>")
     names = list(next(iter(evaluation.recall.values())).as_dict())
     rows = "".join(
-        f"<tr><td>{way}</td>{''.join(f'<td>{recall.as_dict()[name]:g}</td>' for name in names)}</tr>"
+        f"<tr><td>{WAYS[way]}</td>{''.join(f'<td>{recall.as_dict()[name]:g}</td>' for name in names)}</tr>"
         for way, recall in evaluation.recall.items()
     )
     head = f"<tr><th></th>{''.join(f'<th>{name}</th>' for name in names)}</tr>"
